@@ -1,0 +1,1 @@
+"""Pages: the record, the readers, the labelled corpus."""

@@ -1,0 +1,133 @@
+"""The one record that every step of pagelabel passes on: a page, and what could not become one."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ARTICLE_LABELS = ("body", "quote")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A web page as its visible text blocks ("paragraphs") in document order.
+
+    `labels` and `scores` (the calibrated probability of each label given) are as long as `paragraphs`,
+    or None where the page has not been labelled. `extra` holds the fields of the page's JSON line that
+    pagelabel does not know, so that they survive a round trip.
+    """
+
+    id: str
+    paragraphs: list[str]
+    url: str | None = None
+    labels: list[str] | None = None
+    scores: list[float] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def text(self, keep: Collection[str] = ARTICLE_LABELS) -> str:
+        """The paragraphs whose label is in `keep`, one a line. Raises ValueError on a page without labels."""
+        if self.labels is None:
+            raise ValueError(f"page {self.id!r} has no labels: label it first")
+        return "\n".join(p for p, label in zip(self.paragraphs, self.labels, strict=True) if label in keep)
+
+    def to_json(self) -> str:
+        """The page as one JSON line (without the newline)."""
+        record: dict[str, Any] = {"id": self.id}
+        if self.url is not None:
+            record["url"] = self.url
+        record["paragraphs"] = self.paragraphs
+        if self.labels is not None:
+            record["labels"] = self.labels
+        if self.scores is not None:
+            record["scores"] = self.scores
+        record.update(self.extra)
+        # A lone surrogate (possible in JSON as "\ud800") cannot be written as UTF-8, so it stays escaped.
+        line = json.dumps(record, ensure_ascii=False)
+        return line if _is_unicode(line) else json.dumps(record)
+
+    @classmethod
+    def from_record(cls, record: object, default_id: str) -> Page:
+        """Make a page of a parsed JSON object. Raises ValueError that says which field is wrong and why."""
+        if not isinstance(record, Mapping):
+            raise ValueError(f"expected a JSON object with 'paragraphs', found {_kind(record)}")
+        if "paragraphs" not in record:
+            raise ValueError("field 'paragraphs' is missing: expected a list of strings")
+        fields = dict(record)
+        paragraphs = _strings(fields.pop("paragraphs"), "paragraphs")
+        page_id = fields.pop("id", None)
+        if page_id is None:
+            page_id = default_id
+        elif isinstance(page_id, int) and not isinstance(page_id, bool):
+            page_id = str(page_id)
+        elif not isinstance(page_id, str):
+            raise ValueError(f"field 'id' should be a string, found {_kind(page_id)}")
+        url = fields.pop("url", None)
+        if url is not None and not isinstance(url, str):
+            raise ValueError(f"field 'url' should be a string, found {_kind(url)}")
+        labels = fields.pop("labels", None)
+        if labels is not None:
+            labels = _strings(labels, "labels")
+            _check_length(labels, "labels", paragraphs)
+        scores = fields.pop("scores", None)
+        if scores is not None:
+            scores = _numbers(scores, "scores")
+            _check_length(scores, "scores", paragraphs)
+        return cls(page_id, paragraphs, url, labels, scores, fields)
+
+
+@dataclass(frozen=True, slots=True)
+class PageError:
+    """One page (or record) that could not be read or labelled: where it is, and what is wrong with it.
+
+    `source` is a file name or "-"; `position` says where in it ("line 7", "page 'x'", or "" for all of it).
+    """
+
+    source: str
+    position: str
+    cause: str
+
+    def __str__(self) -> str:
+        where = f"{self.source}: {self.position}" if self.position else self.source
+        return f"{where}: {self.cause}"
+
+    def to_json(self) -> str:
+        return json.dumps({"source": self.source, "position": self.position, "cause": self.cause})
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "true/false", type(None): "null"}
+    return names.get(type(value), "a number" if isinstance(value, (int, float)) else type(value).__name__)
+
+
+def _strings(value: object, name: str) -> list[str]:
+    if not isinstance(value, list):
+        raise ValueError(f"field '{name}' should be a list of strings, found {_kind(value)}")
+    for i, item in enumerate(value):
+        if not isinstance(item, str):
+            raise ValueError(f"field '{name}' should be a list of strings, but item {i} is {_kind(item)}")
+    return value
+
+
+def _numbers(value: object, name: str) -> list[float]:
+    if not isinstance(value, list):
+        raise ValueError(f"field '{name}' should be a list of numbers, found {_kind(value)}")
+    for i, item in enumerate(value):
+        if not isinstance(item, (int, float)) or isinstance(item, bool) or not math.isfinite(item):
+            raise ValueError(f"field '{name}' should be a list of numbers, but item {i} is {_kind(item)}")
+    return [float(item) for item in value]
+
+
+def _check_length(values: list[Any], name: str, paragraphs: list[str]) -> None:
+    if len(values) != len(paragraphs):
+        raise ValueError(f"field '{name}' has {len(values)} items for {len(paragraphs)} paragraphs")

@@ -1,0 +1,86 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagelabel.data.page import Page, PageError
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+known = {"id", "url", "paragraphs", "labels", "scores"}
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=30), st.text(max_size=8), st.floats(0, 1)), max_size=6),
+    st.dictionaries(st.text(max_size=8).filter(lambda key: key not in known), json_values, max_size=4),
+)
+def test_a_page_survives_a_round_trip_with_fields_that_pagelabel_does_not_know(
+    rows: list[tuple[str, str, float]], extra: dict[str, Any]
+) -> None:
+    page = Page("a", [r[0] for r in rows], "https://x.example", [r[1] for r in rows], [r[2] for r in rows], extra)
+    line = page.to_json()
+    line.encode("utf-8")
+    assert "\n" not in line
+    assert Page.from_record(json.loads(line), "other") == page
+
+
+def test_lone_surrogates_are_written_escaped() -> None:
+    page = Page("a", ["\ud800é"])
+    page.to_json().encode("utf-8")
+    assert Page.from_record(json.loads(page.to_json()), "b") == page
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ([], "found a list"),
+        (None, "found null"),
+        ({}, "'paragraphs' is missing"),
+        ({"paragraphs": "text"}, "found a string"),
+        ({"paragraphs": ["a", None]}, "item 1 is null"),
+        ({"paragraphs": ["a"], "id": [1]}, "'id' should be a string"),
+        ({"paragraphs": ["a"], "url": 7}, "'url' should be a string"),
+        ({"paragraphs": ["a"], "labels": ["body", "body"]}, "2 items for 1 paragraphs"),
+        ({"paragraphs": ["a"], "labels": [3]}, "item 0 is a number"),
+        ({"paragraphs": ["a"], "scores": [True]}, "item 0 is true/false"),
+        ({"paragraphs": ["a"], "scores": [float("inf")]}, "item 0"),
+    ],
+)
+def test_a_record_that_is_no_page_is_refused_in_words(record: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Page.from_record(record, "x")
+
+
+@given(json_values)
+def test_any_json_is_a_page_or_a_value_error(value: Any) -> None:
+    for record in (value, {"paragraphs": value}, {"paragraphs": [], "id": value}, {"paragraphs": [], "labels": value}):
+        try:
+            page = Page.from_record(record, "x")
+        except ValueError:
+            continue
+        assert isinstance(page.id, str)
+
+
+def test_a_missing_id_is_named_by_the_reader_and_a_number_becomes_text() -> None:
+    assert Page.from_record({"paragraphs": []}, "file:3").id == "file:3"
+    assert Page.from_record({"paragraphs": [], "id": 7}, "file:3").id == "7"
+
+
+def test_text_is_the_article_unless_asked_otherwise() -> None:
+    page = Page("a", ["one", "two", "three"], None, ["body", "promo", "quote"])
+    assert page.text() == "one\nthree"
+    assert page.text(keep=("promo",)) == "two"
+    with pytest.raises(ValueError, match="no labels"):
+        Page("a", ["one"]).text()
+
+
+def test_an_error_names_source_position_and_cause() -> None:
+    error = PageError("crawl.jsonl", "line 7", "not valid JSON")
+    assert str(error) == "crawl.jsonl: line 7: not valid JSON"
+    assert str(PageError("crawl.jsonl", "", "gone")) == "crawl.jsonl: gone"
+    assert json.loads(error.to_json()) == {"source": "crawl.jsonl", "position": "line 7", "cause": "not valid JSON"}

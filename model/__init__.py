@@ -1,0 +1,1 @@
+"""What decides a label: label names, encoding, network, bundles."""

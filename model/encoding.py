@@ -1,0 +1,169 @@
+"""Paragraphs to token windows: the one encoding, shared by training, export and labelling.
+
+A page becomes one or more windows of consecutive paragraphs. In a window each paragraph is a marker
+token followed by its word pieces; the network's logits at the marker are the paragraph's. Windows
+overlap by context on both sides, and each paragraph is read in exactly one window (its core), so that
+a page's labels depend on that page alone.
+
+Long paragraphs are cut to their head and tail. What the cut (and the lower-casing tokenizer) would
+lose is kept in the features of the whole paragraph, see `pagelabel.model.features`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from pagelabel.model.features import FEATURE_NAMES, page_features
+
+# Enough characters for the head and tail tokens of any ordinary text; bounds the cost of a 10 MB paragraph.
+_CHARS_PER_TOKEN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingConfig:
+    """What decides the ids of a page, stored in the bundle. Counts are in tokens."""
+
+    window_tokens: int = 384
+    context_tokens: int = 80
+    head_tokens: int = 14
+    tail_tokens: int = 6
+    cls_id: int = 101
+    sep_id: int = 102
+    mask_id: int = 103
+    marker_id: int = 1
+    features: tuple[str, ...] = FEATURE_NAMES
+
+    def __post_init__(self) -> None:
+        if self.features != FEATURE_NAMES:
+            raise ValueError(f"this encoding needs features {self.features}; this version computes {FEATURE_NAMES}")
+        longest = 1 + self.head_tokens + self.tail_tokens
+        if self.head_tokens < 1 or self.tail_tokens < 0 or self.context_tokens < 0:
+            raise ValueError("head_tokens must be at least 1; tail_tokens and context_tokens at least 0")
+        if self.window_tokens < 2 * self.context_tokens + longest + 2:
+            raise ValueError(
+                f"window_tokens={self.window_tokens} leaves no room for a paragraph of {longest} tokens "
+                f"between two contexts of {self.context_tokens}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "features": list(self.features)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> EncodingConfig:
+        """Raises ValueError on a missing or unknown key."""
+        names = {f.name for f in fields(cls)}
+        if set(values) != names:
+            raise ValueError(f"encoding settings should be {sorted(names)}, found {sorted(values)}")
+        return cls(**{**values, "features": tuple(values["features"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One window of a page.
+
+    `ids` int64 [T]; `features` float32 [T, F], zero but at the markers; `markers` int64 [K], the positions of
+    the markers of paragraphs `first` to `first + K - 1`; paragraphs `start` to `stop - 1` are read here.
+    """
+
+    ids: npt.NDArray[np.int64]
+    features: npt.NDArray[np.float32]
+    markers: npt.NDArray[np.int64]
+    first: int
+    start: int
+    stop: int
+
+    @property
+    def core_markers(self) -> npt.NDArray[np.int64]:
+        """Positions of the markers of the paragraphs read in this window, int64 [stop - start]."""
+        return self.markers[self.start - self.first : self.stop - self.first]
+
+
+class WindowArrays(NamedTuple):
+    """`ids` int64 [T]; `features` float32 [T, F], zero but at the markers; `markers` int64 [K]."""
+
+    ids: npt.NDArray[np.int64]
+    features: npt.NDArray[np.float32]
+    markers: npt.NDArray[np.int64]
+
+
+class Encoder:
+    """Turns pages into windows. Safe to share between threads."""
+
+    def __init__(self, tokenizer: Tokenizer, config: EncodingConfig) -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self.config = config
+        self._tokenizer = tokenizer
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Word-piece ids of each text, cut to head and tail, without marker; each distinct text is read once."""
+        head, tail = self.config.head_tokens, self.config.tail_tokens
+        head_chars, tail_chars = head * _CHARS_PER_TOKEN, tail * _CHARS_PER_TOKEN
+        pieces: dict[str, list[int]] = {}
+        long: list[str] = []
+        short: list[str] = []
+        for text in dict.fromkeys(texts):
+            (long if len(text) > head_chars + tail_chars else short).append(text)
+        for text, ids in zip(short, self._ids(short), strict=True):
+            pieces[text] = ids if len(ids) <= head + tail else ids[:head] + ids[len(ids) - tail :]
+        heads = self._ids([text[:head_chars] for text in long])
+        tails = self._ids([text[len(text) - tail_chars :] for text in long])
+        for text, first, last in zip(long, heads, tails, strict=True):
+            pieces[text] = first[:head] + last[max(0, len(last) - tail) :]
+        return [pieces[text] for text in texts]
+
+    def _ids(self, texts: list[str]) -> list[list[int]]:
+        clean = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
+        return [e.ids for e in self._tokenizer.encode_batch_fast(clean, add_special_tokens=False)]
+
+    def windows(self, paragraphs: Sequence[str]) -> Iterator[Window]:
+        """The windows of a page, in order; together their cores are every paragraph once. None for an empty page."""
+        if paragraphs:
+            yield from self.pack(self.tokenize(paragraphs), page_features(paragraphs))
+
+    def pack(self, pieces: Sequence[list[int]], features: npt.NDArray[np.float32]) -> Iterator[Window]:
+        """Windows of paragraphs already tokenized; `features` is float32 [N, F]."""
+        for first, start, stop, end in self.spans([1 + len(ids) for ids in pieces]):
+            ids, dense, markers = self.window(pieces[first:end], features[first:end])
+            yield Window(ids, dense, markers, first, start, stop)
+
+    def spans(self, sizes: list[int]) -> Iterator[tuple[int, int, int, int]]:
+        """(first, start, stop, end) of each window: paragraphs first:end are in it, start:stop are its core."""
+        room, context = self.config.window_tokens - 2, self.config.context_tokens
+        start, total = 0, len(sizes)
+        while start < total:
+            first, used = start, 0
+            while first > 0 and used + sizes[first - 1] <= context:
+                first -= 1
+                used += sizes[first]
+            end = start
+            while end < total and used + sizes[end] <= room:
+                used += sizes[end]
+                end += 1
+            stop, behind = end, 0
+            if end < total:
+                while stop > start + 1 and behind + sizes[stop - 1] <= context:
+                    stop -= 1
+                    behind += sizes[stop]
+            yield first, start, stop, end
+            start = stop
+
+    def window(self, pieces: Sequence[list[int]], features: npt.NDArray[np.float32]) -> WindowArrays:
+        """One window of these paragraphs; `features` is float32 [K, F]."""
+        config = self.config
+        ids = [config.cls_id]
+        markers = []
+        for piece in pieces:
+            markers.append(len(ids))
+            ids.append(config.marker_id)
+            ids += piece
+        ids.append(config.sep_id)
+        dense = np.zeros((len(ids), features.shape[1]), dtype=np.float32)
+        dense[markers] = features
+        return WindowArrays(np.array(ids, dtype=np.int64), dense, np.array(markers, dtype=np.int64))

@@ -1,0 +1,3 @@
+"""The five labels, in the order of the logits."""
+
+LABELS = ("body", "quote", "promo", "teaser", "donation")

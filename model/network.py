@@ -1,0 +1,63 @@
+"""The torch network: a transformer encoder over a window of paragraphs, one row of logits a marker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+
+from pagelabel.model.features import FEATURE_NAMES
+
+_FEATURE_HIDDEN = 64
+
+
+class PageNetwork(nn.Module):
+    """Encoder whose input embeddings get the paragraph's features added at its marker.
+
+    The feature layers have no bias, so rows of zeros (every token that is not a marker) stay zero.
+    """
+
+    def __init__(self, encoder: PreTrainedModel, hidden_size: int, labels: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        last = nn.Linear(_FEATURE_HIDDEN, hidden_size, bias=False)
+        nn.init.normal_(last.weight, std=0.02)
+        first = nn.Linear(len(FEATURE_NAMES), _FEATURE_HIDDEN, bias=False)
+        self.features = nn.Sequential(first, nn.Tanh(), last)
+        self.head = nn.Linear(hidden_size, labels)
+
+    def forward(
+        self, input_ids: torch.Tensor, features: torch.Tensor, attention_mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Logits [B, T, labels] of ids [B, T] and features [B, T, F]; those at markers mean something."""
+        embeddings = self.encoder.get_input_embeddings()(input_ids) + self.features(features)
+        hidden = self.encoder(inputs_embeds=embeddings, attention_mask=attention_mask).last_hidden_state
+        logits: torch.Tensor = self.head(hidden)
+        return logits
+
+
+def load_base(name: str, labels: int, *, layers: int | None = None) -> PageNetwork:
+    """A network on the pretrained encoder `name` (a folder or a hub name), optionally only its first `layers`."""
+    config = AutoConfig.from_pretrained(name)
+    _prepare(config)
+    if layers is not None:
+        config.num_hidden_layers = layers
+    encoder = AutoModel.from_pretrained(name, config=config, add_pooling_layer=False)
+    return PageNetwork(encoder, config.hidden_size, labels)
+
+
+def from_config(config: dict[str, Any], labels: int, *, attention: str = "sdpa") -> PageNetwork:
+    """A network with random weights from the encoder settings of a checkpoint (`PretrainedConfig.to_dict()`)."""
+    encoder_config = AutoConfig.for_model(**config)
+    _prepare(encoder_config)
+    encoder = AutoModel.from_config(encoder_config, attn_implementation=attention, add_pooling_layer=False)
+    return PageNetwork(encoder, encoder_config.hidden_size, labels)
+
+
+def _prepare(config: PretrainedConfig) -> None:
+    # Dropout in attention takes PyTorch off its fused attention; dropout elsewhere cost 30% of the time on a CPU
+    # (its random numbers are drawn on one thread), and a few epochs of fine-tuning did not need it.
+    config.attention_probs_dropout_prob = 0.0
+    config.hidden_dropout_prob = 0.0

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from pagelabel.model.encoding import Encoder, EncodingConfig
+from pagelabel.model.features import page_features
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_base: Path) -> Encoder:
+    tokenizer = Tokenizer.from_file(str(tiny_base / "tokenizer.json"))
+    special = {"cls_id": "[CLS]", "sep_id": "[SEP]", "mask_id": "[MASK]", "marker_id": "[unused0]"}
+    ids = {name: tokenizer.token_to_id(token) for name, token in special.items()}
+    return Encoder(tokenizer, EncodingConfig(window_tokens=64, context_tokens=16, head_tokens=6, tail_tokens=3, **ids))
+
+
+texts = st.lists(st.text(max_size=60), max_size=30)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts)
+def test_every_paragraph_is_read_once_in_order(encoder: Encoder, paragraphs: list[str]) -> None:
+    read = []
+    for window in encoder.windows(paragraphs):
+        assert len(window.ids) <= encoder.config.window_tokens
+        assert (window.ids[window.markers] == encoder.config.marker_id).all()
+        assert len(window.core_markers) == window.stop - window.start
+        read += range(window.start, window.stop)
+    assert read == list(range(len(paragraphs)))
+
+
+def test_windows_have_context_on_both_sides(encoder: Encoder) -> None:
+    paragraphs = [f"paragraph number {i}" for i in range(40)]
+    windows = list(encoder.windows(paragraphs))
+    assert len(windows) > 2
+    for window in windows[1:-1]:
+        assert window.first < window.start
+        assert window.first + len(window.markers) > window.stop
+
+
+def test_features_stand_at_the_markers_only(encoder: Encoder) -> None:
+    paragraphs = ["The mayor resigned.", "Donate"]
+    (window,) = encoder.windows(paragraphs)
+    assert np.array_equal(window.features[window.markers], page_features(paragraphs))
+    others = np.delete(window.features, window.markers, axis=0)
+    assert not others.any()
+
+
+def test_a_long_paragraph_keeps_its_head_and_tail(encoder: Encoder) -> None:
+    long = "council " + "bridge " * 5000 + "mayor"
+    head, tail = encoder.tokenize(["council", "mayor"])
+    (cut,) = encoder.tokenize([long])
+    assert len(cut) == encoder.config.head_tokens + encoder.config.tail_tokens
+    assert cut[: len(head)] == head
+    assert cut[-len(tail) :] == tail
+
+
+def test_ten_megabytes_without_a_space(encoder: Encoder) -> None:
+    (cut,) = encoder.tokenize(["x" * 10_000_000])
+    assert len(cut) <= encoder.config.head_tokens + encoder.config.tail_tokens
+
+
+def test_lone_surrogates_and_nuls_are_encoded(encoder: Encoder) -> None:
+    pieces = encoder.tokenize(["a\ud800b", "\0", "", "bridge\0"])
+    assert len(pieces) == 4
+    assert pieces[1] == pieces[2] == []
+
+
+def test_the_same_text_gives_the_same_ids_whatever_stands_beside_it(encoder: Encoder) -> None:
+    alone = encoder.tokenize(["Donate to our newsroom"])[0]
+    assert encoder.tokenize(["Menu", "Donate to our newsroom", "x" * 500, "Donate to our newsroom"])[1::2] == [
+        alone,
+        alone,
+    ]
+
+
+def test_settings_that_cannot_work_are_refused() -> None:
+    with pytest.raises(ValueError, match="leaves no room"):
+        EncodingConfig(window_tokens=100, context_tokens=45)
+    with pytest.raises(ValueError, match="head_tokens"):
+        EncodingConfig(head_tokens=0)
+    with pytest.raises(ValueError, match="features"):
+        EncodingConfig(features=("one",))
+    with pytest.raises(ValueError, match="encoding settings"):
+        EncodingConfig.from_dict({"window_tokens": 384})
+    assert EncodingConfig.from_dict(EncodingConfig().to_dict()) == EncodingConfig()

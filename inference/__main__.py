@@ -1,0 +1,5 @@
+import sys
+
+from pagelabel.cli import main
+
+sys.exit(main())

@@ -1,0 +1,51 @@
+"""`pagelabel check`: a bundle proves on its own reference pages that it works here as it did where it was made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pagelabel.labeler import Labeler
+from pagelabel.model.bundle import REFERENCE, shipped_bundle
+
+# int8 against the fp32 logits of torch; the same share that export demands on real pages.
+_LEAST_AGREEMENT = 0.97
+_FEATURE_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was compared. `agreement` is the share of paragraphs labelled as the fp32 model of the reference did."""
+
+    pages: int
+    paragraphs: int
+    agreement: float
+    problems: tuple[str, ...]
+
+
+def check_bundle(bundle: str | Path | None = None, *, threads: int | None = None) -> Check:
+    """Verify digests, token ids, features and labels of a bundle without torch. Raises BundleError if it is broken."""
+    labeler = Labeler.load(bundle, threads=threads)
+    folder = shipped_bundle() if bundle is None else Path(bundle)
+    problems: list[str] = []
+    pages = paragraphs = same = 0
+    for line in (folder / REFERENCE).read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        pages += 1
+        windows = list(labeler.encoder.windows(row["paragraphs"]))
+        if [window.ids.tolist() for window in windows] != row["windows"]:
+            problems.append(f"reference page {row['id']!r}: token ids differ from those stored")
+            continue
+        features = np.concatenate([window.features[window.core_markers] for window in windows])
+        if np.abs(features - np.array(row["features"])).max() > _FEATURE_TOLERANCE:
+            problems.append(f"reference page {row['id']!r}: features differ from those stored")
+        given = labeler.label(row["paragraphs"]).labels or []
+        paragraphs += len(given)
+        same += sum(a == b for a, b in zip(given, row["labels"], strict=True))
+    agreement = same / max(1, paragraphs)
+    if agreement < _LEAST_AGREEMENT:
+        problems.append(f"labels agree with the reference on {agreement:.1%}, at least {_LEAST_AGREEMENT:.0%} expected")
+    return Check(pages, paragraphs, agreement, tuple(problems))

@@ -1,0 +1,128 @@
+"""The command line. Heavy packages are imported by the verbs that need them only."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pagelabel import label_command
+from pagelabel.model.bundle import BundleError, read_bundle, shipped_bundle
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code (0 done, 1 failed, 2 wrong usage)."""
+    args = _parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+    except BrokenPipeError:
+        # The reader of our output has gone; Python would complain again when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("pagelabel: interrupted", file=sys.stderr)
+        return 130
+    except ModuleNotFoundError as error:
+        print(f"pagelabel: {args.verb} needs {error.name}: pip install 'pagelabel[train]'", file=sys.stderr)
+        return 2
+    except (BundleError, ValueError, OSError) as error:
+        print(f"pagelabel: {error}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pagelabel", description="Label every paragraph of a web page.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    label = verbs.add_parser(
+        "label", help="label pages: text, HTML or JSON lines in; JSON lines, text, TSV or HTML out"
+    )
+    label_command.add_arguments(label)
+    label.set_defaults(run=label_command.run)
+
+    train = verbs.add_parser("train", help="fine-tune a model on labelled pages")
+    train.add_argument("--config", required=True, help="TOML file, such as training/default.toml")
+    train.add_argument("-o", "--output", default="runs/default", help="folder of the run (default: runs/default)")
+    train.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    train.set_defaults(run=_train)
+
+    evaluate = verbs.add_parser("evaluate", help="score a bundle on labelled pages")
+    evaluate.add_argument("bundle", help="bundle folder, or - for the model that comes with the package")
+    evaluate.add_argument("pages", nargs="+", help="labelled pages (JSON lines)")
+    evaluate.add_argument("-o", "--output", type=Path, help="folder for evaluation.json and the plots")
+    evaluate.add_argument("--threads", type=int, help="cores to use (default: all)")
+    evaluate.set_defaults(run=_evaluate)
+
+    export = verbs.add_parser("export", help="turn a checkpoint into a bundle, checked for parity")
+    export.add_argument("checkpoint", help="folder that 'pagelabel train' made, such as runs/default/best")
+    export.add_argument("-o", "--output", required=True, help="bundle folder to write")
+    export.add_argument(
+        "--dev", nargs="+", default=[], help="labelled pages for calibration (default: those of the run)"
+    )
+    export.set_defaults(run=_export)
+
+    info = verbs.add_parser("info", help="what a bundle is: labels, settings, scores, where it came from")
+    info.add_argument("bundle", nargs="?", help="bundle folder (default: the model that comes with the package)")
+    info.set_defaults(run=_info)
+
+    check = verbs.add_parser("check", help="check a bundle against its own reference pages")
+    check.add_argument("bundle", nargs="?", help="bundle folder (default: the model that comes with the package)")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _train(args: argparse.Namespace) -> int:
+    from pagelabel.training.config import load_config
+    from pagelabel.training.train import train
+
+    print(train(load_config(args.config), args.output, resume=args.resume))
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from pagelabel.training.evaluate import evaluate
+
+    bundle = None if args.bundle == "-" else args.bundle
+    print(evaluate(bundle, args.pages, args.output, threads=args.threads).to_text())
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from pagelabel.export.export import export
+
+    print(export(args.checkpoint, args.output, dev=args.dev))
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    folder = shipped_bundle() if args.bundle is None else Path(args.bundle)
+    config = read_bundle(folder)
+    print(f"bundle       {folder}")
+    print(f"labels       {', '.join(config.labels)}")
+    print(f"temperature  {config.temperature}")
+    print(f"thresholds   {config.thresholds or 'none'}")
+    for name, scores in config.provenance.get("metrics", {}).items():
+        print(f"scores       {name}: {json.dumps(scores)}")
+    for name, digest in config.sha256.items():
+        print(f"sha256       {digest}  {name}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from pagelabel.check import check_bundle
+
+    check = check_bundle(args.bundle)
+    print(
+        f"{check.pages} reference pages, {check.paragraphs} paragraphs, {check.agreement:.1%} labelled as the reference"
+    )
+    for problem in check.problems:
+        print(f"pagelabel: {problem}", file=sys.stderr)
+    return 1 if check.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

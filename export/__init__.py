@@ -1,0 +1,1 @@
+"""Checkpoint to bundle: ONNX, int8, calibration, parity."""

@@ -1,0 +1,127 @@
+"""The model card of a bundle, written from what was measured at export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pagelabel.model.bundle import BundleConfig
+from pagelabel.training.evaluate import Evaluation
+from pagelabel.training.report import GroupScore
+
+_INTRO = """# pagelabel model
+
+Gives every paragraph of a web page one label of: {labels}. It reads the paragraph among its neighbours, as plain text;
+markup is not needed. The labels are defined in the project's label guide.
+
+Files: `model.onnx` (int8), `tokenizer.json`, `config.json` (labels in the order of the logits, encoding, temperature,
+thresholds, sha256, provenance), `reference.jsonl` (pages with token ids, features, logits and labels, for
+`pagelabel check` and for ports to other languages).
+"""
+
+_LIMITS = """## Limits
+
+English, mostly news pages; other languages were not measured. Pages that are not articles (forums, shops, section
+pages) are rarer in the training data and score lower, see the scores by kind. `donation` and `quote` are rare: their
+scores vary most between samples. Labels of training pages come from one annotation pass. Behind an extractor the menus
+and headings that tell furniture from article are gone: see the scores by view, and use scores (`--min-score`) where a
+wrong label costs more than none.
+"""
+
+
+def model_card(config: BundleConfig, evaluations: dict[str, Evaluation]) -> str:
+    """Markdown: recipe, scores by set, label, kind and view, calibration, parity and the commands that made them."""
+    parts = [_INTRO.format(labels=", ".join(f"`{label}`" for label in config.labels))]
+    for name, evaluation in evaluations.items():
+        parts.append(_scores(name, evaluation))
+    parts += [_parity(config), _recipe(config), _LIMITS]
+    return "\n".join(parts)
+
+
+def _scores(name: str, evaluation: Evaluation) -> str:
+    report = evaluation.all
+    low, high = report.macro_interval
+    lines = [
+        f"## Scores on `{name}`",
+        "",
+        f"{report.pages:,} pages, {report.paragraphs:,} paragraphs, sites that training never saw. "
+        f"Macro-F1 **{report.macro_f1:.3f}** (95% interval by resampling pages {low:.3f} to {high:.3f}), "
+        f"accuracy {report.accuracy:.3f}.",
+    ]
+    if report.article is not None:
+        article = report.article
+        lines.append(
+            f"Article (body and quote) against the rest, by words: F1 {article.f1:.3f}, precision "
+            f"{article.precision:.3f}, recall {article.recall:.3f}."
+        )
+    if report.calibration is not None:
+        lines.append(f"Expected calibration error {report.calibration.error:.3f}.")
+    if evaluation.without_doubt is not None:
+        sure = evaluation.without_doubt
+        lines.append(
+            f"Without paragraphs that annotation was unsure of: macro-F1 {sure.macro_f1:.3f}, "
+            f"accuracy {sure.accuracy:.3f}."
+        )
+    rows = [(s.label, f"{s.precision:.3f}", f"{s.recall:.3f}", f"{s.f1:.3f}", f"{s.support:,}") for s in report.labels]
+    lines += ["", *_table(("label", "precision", "recall", "F1", "paragraphs"), rows)]
+    for title, groups in (("kind of page", evaluation.by_kind), ("view", evaluation.by_view)):
+        if groups:
+            lines += ["", *_table((title, "pages", "paragraphs", "macro-F1", "accuracy"), _group_rows(groups))]
+    kept = [
+        (f"{r.min_score:.2f}", f"{r.coverage:.1%}", _number(r.accuracy), _number(r.macro_f1))
+        for r in evaluation.coverage
+    ]
+    lines += ["", "Labels with at least a given score:", ""]
+    lines += _table(("least score", "paragraphs kept", "accuracy", "macro-F1"), kept)
+    return "\n".join(lines) + "\n"
+
+
+def _group_rows(groups: dict[str, GroupScore]) -> list[tuple[str, ...]]:
+    return [
+        (key, f"{g.pages:,}", f"{g.paragraphs:,}", f"{g.macro_f1:.3f}", f"{g.accuracy:.3f}")
+        for key, g in groups.items()
+    ]
+
+
+def _parity(config: BundleConfig) -> str:
+    p = config.provenance["parity"]
+    return f"""## Parity
+
+On {p["pages"]} pages ({p["paragraphs"]:,} paragraphs): token ids identical; fp32 ONNX against torch (first
+{p["torch_pages"]} pages) max |Δlogit| {p["fp32_logits"]:.1e}, labels equal; int8 against fp32:
+{p["int8_agreement"]:.2%} of labels agree, macro-F1 {p["int8_macro_f1"]:.4f} against {p["fp32_macro_f1"]:.4f}.
+"""
+
+
+def _recipe(config: BundleConfig) -> str:
+    checkpoint: dict[str, Any] = config.provenance["checkpoint"]
+    training = checkpoint["training"]
+    lines = [
+        "## Recipe",
+        "",
+        f"Base `{training['base']}`, seed {training['seed']}, "
+        f"{checkpoint['pages']['train']:,} training pages and views, "
+        f"{checkpoint['seconds'] / 60:.0f} minutes. Temperature {config.temperature}, thresholds "
+        f"{config.thresholds or 'none'}, both fitted on the dev files.",
+        "",
+        *_table(("file", "sha256"), [(name, digest[:16] + "…") for name, digest in checkpoint["data"].items()]),
+        "",
+        "Made with:",
+        "",
+        "```",
+        "pagelabel train --config training/default.toml -o runs/default",
+        "pagelabel export runs/default/best -o model/bundle",
+        *[f"pagelabel evaluate model/bundle {name}" for name in config.provenance["metrics"]],
+        "```",
+        "",
+        "All settings are in `config.json` under `provenance`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows)]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

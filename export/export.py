@@ -1,0 +1,162 @@
+"""Checkpoint to bundle, checked before it is renamed into place."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pagelabel.data.corpus import corpus_files
+from pagelabel.data.page import Page, PageError
+from pagelabel.data.readers import read_pages
+from pagelabel.export.calibrate import fit_temperature, fit_thresholds
+from pagelabel.export.card import model_card
+from pagelabel.export.graph import write_fp32, write_int8
+from pagelabel.export.parity import Logits, Parity, Tolerance, measure, same_tokens
+from pagelabel.export.reference import reference_rows
+from pagelabel.labeler import Labeler, load_encoder, open_session
+from pagelabel.model.bundle import CARD, CONFIG, MODEL, REFERENCE, TOKENIZER, BundleConfig, sha256
+from pagelabel.model.checkpoint import Checkpoint, load_checkpoint
+from pagelabel.model.encoding import Encoder
+from pagelabel.training.evaluate import Evaluation
+from pagelabel.training.examples import load_pages, one_view
+
+_REFERENCE_PAGES = 12
+_TORCH_PAGES = 40
+
+
+class ExportError(ValueError):
+    """The bundle was not written; the message says which check failed."""
+
+
+def export(
+    checkpoint: str | Path, output: str | Path, *, dev: Sequence[str] = (), tolerance: Tolerance | None = None
+) -> Path:
+    """Write the bundle of a checkpoint to `output`, replacing a bundle there.
+
+    Temperature and thresholds are fitted, and parity and scores measured, on the labelled pages of `dev` (by default
+    the dev files that the checkpoint was trained with). Raises ExportError when a parity level is not reached and
+    ValueError when there are no labelled pages; `output` is untouched then.
+    """
+    output = Path(output)
+    if output.exists() and not (output / CONFIG).is_file():
+        raise ExportError(f"{output} exists and is not a bundle: choose another folder")
+    loaded = load_checkpoint(checkpoint, attention="eager")
+    files = list(dev) or list(loaded.info["training"]["data"]["dev"])
+    if not files:
+        raise ExportError("the checkpoint names no dev files: name labelled pages with --dev")
+    sets = {Path(file).name: load_pages([file], loaded.labels) for file in files}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+    try:
+        _write(loaded, sets, temporary, tolerance or Tolerance())
+        temporary.chmod(0o755)
+        if output.exists():
+            old = output.with_name(f".{output.name}.old{os.getpid()}")
+            output.rename(old)
+            temporary.rename(output)
+            shutil.rmtree(old)
+        else:
+            temporary.rename(output)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return output
+
+
+def _write(checkpoint: Checkpoint, sets: dict[str, list[Page]], folder: Path, tolerance: Tolerance) -> None:
+    pages = [page for pages in sets.values() for page in pages]
+    checkpoint.tokenizer.save(str(folder / TOKENIZER))
+    config = BundleConfig(checkpoint.labels, checkpoint.encoding, 1.0, {}, {}, {})
+    encoder = load_encoder(folder, config)
+    with tempfile.TemporaryDirectory() as scratch:
+        fp32 = Path(scratch) / "fp32.onnx"
+        _say("writing the graph, fp32 and int8")
+        write_fp32(checkpoint.network, fp32)
+        write_int8(fp32, folder / MODEL)
+        int8 = Labeler(config, encoder, open_session(folder / MODEL, None))
+        bar = tqdm(pages, desc="int8 logits", unit="page", disable=not sys.stderr.isatty())
+        logits = [int8.logits(page.paragraphs) for page in bar]
+        _say("comparing torch, fp32 and int8")
+        fp32_labeler = Labeler(config, encoder, open_session(fp32, None))
+        parity = _parity(checkpoint, fp32_labeler, pages, logits, tolerance)
+    flat = np.concatenate(logits)
+    gold = np.array([checkpoint.labels.index(label) for page in pages for label in page.labels or ()])
+    config = replace(config, temperature=fit_temperature(flat, gold))
+    config = replace(config, thresholds=fit_thresholds(flat, pages, checkpoint.labels, config.temperature))
+    rows = reference_rows(checkpoint.network, encoder, config, _reference_pages())
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    (folder / REFERENCE).write_text("".join(lines), encoding="utf-8")
+    evaluations = _evaluations(sets, logits, config)
+    config = replace(
+        config,
+        sha256={name: sha256(folder / name) for name in (MODEL, TOKENIZER, REFERENCE)},
+        provenance={
+            "checkpoint": _portable(checkpoint.info),
+            "parity": parity.to_dict(),
+            "metrics": {name: evaluation.summary() for name, evaluation in evaluations.items()},
+        },
+    )
+    (folder / CARD).write_text(model_card(config, evaluations), encoding="utf-8")
+    (folder / CONFIG).write_text(config.to_json(), encoding="utf-8")
+
+
+def _parity(
+    checkpoint: Checkpoint, fp32: Labeler, pages: Sequence[Page], int8: Sequence[Logits], tolerance: Tolerance
+) -> Parity:
+    """Token ids on all pages; logits on whole pages and one view of each, torch's on the first of them."""
+    other = same_tokens(Encoder(checkpoint.tokenizer, checkpoint.encoding), fp32.encoder, pages)
+    if other is not None:
+        raise ExportError(f"token ids of page {other!r} differ between checkpoint and bundle")
+    number = {id(page): i for i, page in enumerate(pages)}
+    some = one_view(pages)
+    quantised = np.concatenate([int8[number[id(page)]] for page in some])
+    parity = measure(checkpoint.network, fp32, some, quantised, _TORCH_PAGES)
+    failures = parity.failures(tolerance)
+    if failures:
+        raise ExportError("parity not reached, nothing written: " + "; ".join(failures))
+    return parity
+
+
+def _reference_pages() -> list[Page]:
+    pages = [page for file in corpus_files() for page in read_pages(file) if not isinstance(page, PageError)]
+    return pages[:: max(1, len(pages) // _REFERENCE_PAGES)][:_REFERENCE_PAGES]
+
+
+def _evaluations(sets: dict[str, list[Page]], logits: Sequence[Logits], config: BundleConfig) -> dict[str, Evaluation]:
+    rows = iter(logits)
+    out = {}
+    for name, pages in sets.items():
+        decided = [config.decide(next(rows)) for _ in pages]
+        given = [
+            replace(page, labels=labels, scores=scores) for page, (labels, scores) in zip(pages, decided, strict=True)
+        ]
+        out[name] = Evaluation.of(pages, given, config.labels)
+    return out
+
+
+def _portable(info: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint tells of its training, without the paths of the machine that it was trained on."""
+    kept = {key: info[key] for key in ("training", "data", "pages", "metrics", "seconds", "commit")}
+    data = dict(info["training"]["data"])
+    data.update({key: [Path(file).name for file in data[key]] for key in ("train", "dev")})
+    data["corrections"] = data["corrections"] and Path(data["corrections"]).name
+    base = Path(info["training"]["base"]).name
+    start = info.get("start")
+    return {
+        **kept,
+        "training": {**info["training"], "data": data, "base": base},
+        "start": _portable(start) if start else None,
+    }
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from pagelabel.training.config import TrainingConfig, load_config
+
+TRAINING = Path(__file__).parent.parent / "training"
+
+
+@pytest.mark.parametrize("name", ["default.toml", "corpus.toml"])
+def test_the_shipped_configs_are_valid_and_name_pages_of_their_own_folder(name: str) -> None:
+    config = load_config(TRAINING / name)
+    assert all(Path(file).is_absolute() for file in config.data.train)
+    assert all(Path(file).exists() for file in config.data.train if "corpus" in file)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sead = 1", "unknown key 'sead'"),
+        ("[optim]\nrate = 1", "unknown key 'optim.rate'"),
+        ("optim = 3", "'optim' should be a table"),
+        ("seed = 'x'", "'seed' should be of type int"),
+        ("seed = true", "'seed' should be of type int"),
+        ("[data]\ntrain = 'x.jsonl'", "'data.train' should be a list of strings"),
+        ("[optim]\nclass_weights = [1.0]", "1 numbers for 5 labels"),
+        ("labels = ['a']", "at least two"),
+        ("labels = ['a', 'a']", "at least two"),
+        ("labels = ['keep', 'drop']", "augment.rare_labels"),
+        ("seed = ", "toml"),
+    ],
+)
+def test_a_config_that_cannot_work_is_refused_with_its_name(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=words) as raised:
+        load_config(file)
+    assert "bad.toml" in str(raised.value)
+
+
+def test_files_are_found_from_the_folder_of_the_config(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "c.toml").write_text('base = "base"\n[data]\ntrain = ["a.jsonl"]\ndev = ["../b.jsonl"]\n')
+    config = load_config(tmp_path / "c.toml")
+    assert config.data.train == (str(tmp_path / "a.jsonl"),)
+    assert config.data.dev == (str(tmp_path.parent / "b.jsonl"),)
+    assert config.base == str(tmp_path / "base")
+
+
+def test_the_resolved_config_holds_every_setting() -> None:
+    values = TrainingConfig().to_dict()
+    assert values["optim"]["encoder_rate"] == 1e-4
+    assert set(values) == {"base", "layers", "labels", "seed", "data", "encoding", "augment", "optim"}

@@ -1,0 +1,41 @@
+"""Labelling must not cost the import of training packages."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HEAVY = ("torch", "transformers", "datasets", "sklearn", "matplotlib", "onnx", "pandas", "scipy")
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def loaded_after(statements: str) -> str:
+    return run(f"{statements}\nimport sys\nprint(sorted(set(sys.modules) & set({HEAVY!r})))")
+
+
+def test_labelling_and_its_command_line_import_no_training_package(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "page.txt").write_text("Mayor resigns\nDonate to our newsroom\n")
+    command = ["label", "--model", str(tiny_bundle), str(tmp_path / "page.txt"), "-o", str(tmp_path / "out.jsonl")]
+    assert loaded_after(f"from pagelabel.cli import main\nassert main({command!r}) == 0") == "[]"
+    assert (tmp_path / "out.jsonl").exists()
+
+
+def test_light_modules_import_no_training_package() -> None:
+    modules = "pagelabel pagelabel.check pagelabel.data.readers pagelabel.data.html pagelabel.data.corpus"
+    modules += " pagelabel.data.splits pagelabel.model.bundle pagelabel.model.encoding pagelabel.model.labels"
+    assert loaded_after("\n".join(f"import {module}" for module in modules.split())) == "[]"
+
+
+def test_training_verbs_name_the_extra_when_it_is_missing() -> None:
+    code = """
+import sys
+for name in ("torch", "transformers", "datasets", "sklearn"):
+    sys.modules[name] = None
+from pagelabel.cli import main
+print(main(["train", "--config", "x.toml"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "2"
+    assert "pip install 'pagelabel[train]'" in done.stderr

@@ -1,0 +1,150 @@
+"""Training settings: one TOML file, checked key by key, stored resolved with every checkpoint."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from pagelabel.model.labels import LABELS
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Labelled pages, as files that `pagelabel.data` reads. Relative paths start at the folder of the TOML file.
+
+    Without `dev`, `dev_share` of the sites is held out of `train`. Lines that share a `page` field are views of one
+    page: each epoch takes the whole page and one view.
+    """
+
+    train: tuple[str, ...] = ()
+    dev: tuple[str, ...] = ()
+    dev_share: float = 0.1
+    corrections: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingSettings:
+    """Token counts of the windows, see `pagelabel.model.encoding.EncodingConfig`."""
+
+    window_tokens: int = 384
+    context_tokens: int = 80
+    head_tokens: int = 14
+    tail_tokens: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentConfig:
+    """Shares (0 to 1) of what is changed in a training page, see `pagelabel.training.augment`; `views` is how many of a
+    page's views an epoch takes, `repeat_rare` how often more it takes a page with rare labels."""
+
+    crop: float = 0.2
+    strip_furniture: float = 0.3
+    only_furniture: float = 0.07
+    mask_tokens: float = 0.08
+    skip_uniform: float = 0.5
+    repeat_rare: int = 1
+    views: int = 1
+    rare_labels: tuple[str, ...] = ("donation",)
+
+
+@dataclass(frozen=True, slots=True)
+class OptimConfig:
+    """AdamW with linear warm-up and decay. `head_rate` is for the layers that are new; `class_weights` as `labels`."""
+
+    epochs: int = 4
+    batch_windows: int = 8
+    encoder_rate: float = 1e-4
+    head_rate: float = 1e-3
+    warmup: float = 0.06
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.03
+    doubt_weight: float = 0.5
+    class_weights: tuple[float, ...] | None = None
+    evaluations: int = 6
+    patience: int = 3
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    base: str = "all-MiniLM-L6-v2"
+    layers: int | None = None
+    labels: tuple[str, ...] = LABELS
+    seed: int = 1
+    data: DataConfig = field(default_factory=DataConfig)
+    encoding: EncodingSettings = field(default_factory=EncodingSettings)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+
+    def __post_init__(self) -> None:
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels should be at least two different names, found {list(self.labels)}")
+        weights = self.optim.class_weights
+        if weights is not None and len(weights) != len(self.labels):
+            raise ValueError(f"optim.class_weights has {len(weights)} numbers for {len(self.labels)} labels")
+        unknown = set(self.augment.rare_labels) - set(self.labels)
+        if unknown and self.augment.repeat_rare:
+            raise ValueError(f"augment.rare_labels names {sorted(unknown)}, which are not in labels")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def load_config(path: str | Path) -> TrainingConfig:
+    """Read a TOML file. Raises ValueError that names the file and the key, and OSError if it cannot be read."""
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        config: TrainingConfig = _build(TrainingConfig, values, "")
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    # A base is a folder beside the config, a folder, or a name.
+    base = path.parent / config.base
+    return replace(
+        config, data=_resolved(config.data, path.parent), base=str(base.resolve()) if base.is_dir() else config.base
+    )
+
+
+def _resolved(data: DataConfig, folder: Path) -> DataConfig:
+    def place(name: str) -> str:
+        return str((folder / name).resolve())
+
+    return replace(
+        data,
+        train=tuple(map(place, data.train)),
+        dev=tuple(map(place, data.dev)),
+        corrections=None if data.corrections is None else place(data.corrections),
+    )
+
+
+_SECTIONS = {"data": DataConfig, "encoding": EncodingSettings, "augment": AugmentConfig, "optim": OptimConfig}
+
+
+def _build(cls: type[Any], values: dict[str, Any], prefix: str) -> Any:
+    known = {f.name: f for f in fields(cls)}
+    for key in values:
+        if key not in known:
+            raise ValueError(f"unknown key '{prefix}{key}'; known are {', '.join(known)}")
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        if key in _SECTIONS and cls is TrainingConfig:
+            if not isinstance(value, dict):
+                raise ValueError(f"'{key}' should be a table")
+            made[key] = _build(_SECTIONS[key], value, f"{key}.")
+        else:
+            made[key] = _checked(f"{prefix}{key}", str(known[key].type), value)
+    return cls(**made)
+
+
+def _checked(key: str, kind: str, value: Any) -> Any:
+    if kind.startswith("tuple"):
+        element = str if "str" in kind else (int, float)
+        if not isinstance(value, list) or not all(isinstance(v, element) for v in value):
+            raise ValueError(f"'{key}' should be a list of {'strings' if element is str else 'numbers'}")
+        return tuple(value)
+    expected: Any = {"int": int, "float": (int, float), "str": str}[kind.removesuffix(" | None")]
+    if not isinstance(value, expected) or isinstance(value, bool):
+        raise ValueError(f"'{key}' should be of type {kind}, found {value!r}")
+    return value

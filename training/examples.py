@@ -1,0 +1,239 @@
+"""Labelled pages to training batches: loading, tokenizing once, and a plan of windows fixed by the seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pagelabel.data.page import ARTICLE_LABELS, Page, PageError
+from pagelabel.data.readers import read_pages
+from pagelabel.model.encoding import Encoder
+from pagelabel.model.features import page_features
+from pagelabel.training.augment import augmented
+from pagelabel.training.config import TrainingConfig
+
+IGNORED = -100
+_PAD_ID = 0
+
+
+def load_pages(files: Sequence[str], labels: Sequence[str], corrections: str | None = None) -> list[Page]:
+    """Read labelled pages. Raises ValueError that names file and page for the first one that cannot be used."""
+    fixes = _load_corrections(corrections) if corrections else {}
+    pages = []
+    for file in files:
+        if not Path(file).exists():
+            raise ValueError(f"{file}: no such file; data that is not shipped must be put there (see README, Train)")
+        for page in read_pages(file):
+            if isinstance(page, PageError):
+                raise ValueError(str(page))
+            if page.labels is None:
+                raise ValueError(f"{file}: page {page.id!r} has no labels")
+            unknown = set(page.labels) - set(labels)
+            if unknown:
+                raise ValueError(
+                    f"{file}: page {page.id!r} has labels {sorted(unknown)}; the config knows {list(labels)}"
+                )
+            for index, label in fixes.get(page.id, {}).items():
+                page.labels[index] = label
+            if page.paragraphs:
+                pages.append(page)
+    return pages
+
+
+def one_view(pages: Sequence[Page]) -> list[Page]:
+    """The pages with one view of each (by a hash of its id): scoring every view would take half the training time."""
+    views: dict[str, Page] = {}
+    whole = []
+    for page in pages:
+        if "view" not in page.extra:
+            whole.append(page)
+            continue
+        group = str(page.extra.get("page", page.id))
+        if group not in views or _rank(page) < _rank(views[group]):
+            views[group] = page
+    return whole + list(views.values())
+
+
+def _rank(page: Page) -> bytes:
+    return hashlib.sha256(page.id.encode()).digest()
+
+
+def _load_corrections(file: str) -> dict[str, dict[int, str]]:
+    found: dict[str, dict[int, str]] = {}
+    for line in Path(file).read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        found[record["id"]] = {int(index): label for index, label in record["labels"].items()}
+    return found
+
+
+def tokenized(pages: Iterable[Page], encoder: Encoder, labels: Sequence[str], doubt_weight: float) -> datasets.Dataset:
+    """One row a page: group (pages and their views share one), paragraphs, pieces (token ids), labels, weights."""
+    ids = {label: i for i, label in enumerate(labels)}
+
+    def rows() -> Iterable[dict[str, Any]]:
+        for page in pages:
+            doubt = set(page.extra.get("doubt") or ())
+            yield {
+                "group": str(page.extra.get("page", page.id)),
+                "view": "view" in page.extra,
+                "paragraphs": page.paragraphs,
+                "pieces": encoder.tokenize(page.paragraphs),
+                "labels": [ids[label] for label in page.labels or ()],
+                "weights": [doubt_weight if i in doubt else 1.0 for i in range(len(page.paragraphs))],
+            }
+
+    return datasets.Dataset.from_list(list(rows()))
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Paragraphs `first` to `end - 1` of those kept of row `row`; `start` to `stop - 1` have a loss."""
+
+    row: int
+    kept: tuple[int, ...] | None
+    first: int
+    end: int
+    start: int
+    stop: int
+    tokens: int
+
+
+class Windows(torch.utils.data.Dataset[dict[str, Any]]):
+    """The windows of a plan. Item: ids [T], features [T, F], labels [T] (-100 off the markers), weights [T]."""
+
+    def __init__(
+        self, rows: datasets.Dataset, plan: Sequence[Example], encoder: Encoder, mask: float = 0.0, seed: int = 0
+    ):
+        self.rows, self.plan, self.encoder, self.mask, self.seed = rows, plan, encoder, mask, seed
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        example = self.plan[index]
+        row = self.rows[example.row]
+        kept = range(len(row["paragraphs"])) if example.kept is None else example.kept
+        features = page_features([row["paragraphs"][i] for i in kept])
+        part = slice(example.first, example.end)
+        inside = list(kept)[part]
+        window = self.encoder.window([row["pieces"][i] for i in inside], features[part])
+        labels = np.full(len(window.ids), IGNORED, dtype=np.int64)
+        weights = np.zeros(len(window.ids), dtype=np.float32)
+        for marker, place in zip(window.markers, range(example.first, example.end), strict=True):
+            if example.start <= place < example.stop:
+                labels[marker] = row["labels"][inside[place - example.first]]
+                weights[marker] = row["weights"][inside[place - example.first]]
+        ids = self._masked(window.ids, index) if self.mask else window.ids
+        return {"input_ids": ids, "features": window.features, "labels": labels, "weights": weights}
+
+    def _masked(self, ids: npt.NDArray[np.int64], index: int) -> npt.NDArray[np.int64]:
+        config = self.encoder.config
+        rng = np.random.default_rng((self.seed, index))
+        hit = (rng.random(len(ids)) < self.mask) & ~np.isin(ids, (config.cls_id, config.sep_id, config.marker_id))
+        return np.where(hit, config.mask_id, ids)
+
+
+def collate(items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """Pad items to one batch: input_ids, attention_mask, labels, weights [B, T], features [B, T, F]."""
+    batch, longest = len(items), max(len(item["input_ids"]) for item in items)
+    ids = np.full((batch, longest), _PAD_ID, dtype=np.int64)
+    mask = np.zeros((batch, longest), dtype=np.int64)
+    features = np.zeros((batch, longest, items[0]["features"].shape[1]), dtype=np.float32)
+    labels = np.full((batch, longest), IGNORED, dtype=np.int64)
+    weights = np.zeros((batch, longest), dtype=np.float32)
+    for i, item in enumerate(items):
+        size = len(item["input_ids"])
+        ids[i, :size], mask[i, :size], features[i, :size] = item["input_ids"], 1, item["features"]
+        labels[i, :size], weights[i, :size] = item["labels"], item["weights"]
+    arrays = {"input_ids": ids, "attention_mask": mask, "features": features, "labels": labels, "weights": weights}
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def evaluation_plan(rows: datasets.Dataset, encoder: Encoder) -> list[Example]:
+    """The windows that labelling reads: every paragraph has its loss once, with context on both sides."""
+    plan = []
+    for r, pieces in enumerate(rows["pieces"]):
+        sizes = [1 + len(ids) for ids in pieces]
+        for first, start, stop, end in encoder.spans(sizes):
+            plan.append(Example(r, None, first, end, start, stop, sum(sizes[first:end])))
+    return sorted(plan, key=lambda example: example.tokens)
+
+
+def training_plan(rows: datasets.Dataset, encoder: Encoder, config: TrainingConfig) -> list[Example]:
+    """The windows of all epochs, in order. It depends on the data, the config and its seed alone, so a resumed run
+    goes on exactly where it stopped. Each epoch takes every page once (those with rare labels more often), changed as
+    `augment` says, and some of its views."""
+    groups: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
+    for r, (group, view) in enumerate(zip(rows["group"], rows["view"], strict=True)):
+        groups[group][int(view)].append(r)
+    labels = list(rows["labels"])
+    sizes = [[1 + len(ids) for ids in pieces] for pieces in rows["pieces"]]
+    rare = {config.labels.index(name) for name in config.augment.rare_labels if name in config.labels}
+    article = frozenset(i for i, name in enumerate(config.labels) if name in ARTICLE_LABELS)
+    batches: list[list[Example]] = []
+    for epoch in range(config.optim.epochs):
+        rng = np.random.default_rng((config.seed, epoch))
+        chosen: list[tuple[int, list[int] | None]] = []
+        for whole, views in groups.values():
+            for r in whole:
+                times = 1 + config.augment.repeat_rare * bool(rare & set(labels[r]))
+                chosen += [(r, augmented(labels[r], article, config.augment, rng)) for _ in range(times)]
+            if views:
+                interest = np.array([1 + len(set(labels[r])) + 3 * bool(rare & set(labels[r])) for r in views], float)
+                count = min(config.augment.views, len(views))
+                picked = rng.choice(views, count, replace=False, p=interest / interest.sum())
+                chosen += [(int(r), None) for r in picked]
+        examples = [
+            example
+            for r, kept in chosen
+            for example in _cut(r, kept, sizes[r], labels[r], encoder.config.window_tokens - 2, config, rng)
+        ]
+        batches += _batched(examples, config.optim.batch_windows, rng)
+    return [example for batch in batches for example in batch]
+
+
+def _cut(
+    row: int,
+    kept: list[int] | None,
+    sizes: list[int],
+    labels: list[int],
+    room: int,
+    config: TrainingConfig,
+    rng: np.random.Generator,
+) -> list[Example]:
+    """Windows one behind another, the first of random size so that the borders fall elsewhere each epoch."""
+    indexes = list(range(len(sizes))) if kept is None else kept
+    limit = room if sum(sizes[i] for i in indexes) <= room else int(rng.integers(room // 3, room + 1))
+    out, first = [], 0
+    while first < len(indexes):
+        end, used = first, 0
+        while end < len(indexes) and (end == first or used + sizes[indexes[end]] <= limit):
+            used += sizes[indexes[end]]
+            end += 1
+        uniform = len({labels[i] for i in indexes[first:end]}) == 1
+        if not (uniform and end - first > 1 and rng.random() < config.augment.skip_uniform):
+            whole = kept is None or len(kept) == len(sizes)
+            out.append(Example(row, None if whole else tuple(indexes), first, end, first, end, used))
+        first, limit = end, room
+    return out
+
+
+def _batched(examples: list[Example], size: int, rng: np.random.Generator) -> list[list[Example]]:
+    """Batches of windows of like length (little padding) in random order. A last short batch is dropped: its windows
+    come again in the next epoch."""
+    order = [examples[i] for i in rng.permutation(len(examples))]
+    batches = []
+    for start in range(0, len(order), size * 50):
+        pool = sorted(order[start : start + size * 50], key=lambda example: example.tokens)
+        batches += [pool[i : i + size] for i in range(0, len(pool) - size + 1, size)] or [pool]
+    return [batches[i] for i in rng.permutation(len(batches))]

@@ -1,0 +1,244 @@
+"""Fine-tune the page network on labelled pages with Hugging Face `Trainer`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score, f1_score
+from tokenizers import Tokenizer
+from torch.utils.data import SequentialSampler
+from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainingArguments, set_seed
+
+from pagelabel.data.splits import split_by_site
+from pagelabel.model.checkpoint import Checkpoint, is_checkpoint, load_info, save_checkpoint
+from pagelabel.model.encoding import Encoder, EncodingConfig
+from pagelabel.training.base import load_start
+from pagelabel.training.config import TrainingConfig
+from pagelabel.training.examples import (
+    IGNORED,
+    Windows,
+    collate,
+    evaluation_plan,
+    load_pages,
+    one_view,
+    tokenized,
+    training_plan,
+)
+
+_METRIC = "eval_macro_f1"
+
+
+class PageTrainer(Trainer):  # type: ignore[misc]
+    """Trainer with a weighted loss at the markers, two learning rates, and the plan's own order."""
+
+    def __init__(self, config: TrainingConfig, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._config = config
+        weights = config.optim.class_weights or [1.0] * len(config.labels)
+        self._class_weights = torch.tensor(weights)
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:
+        logits = model(inputs["input_ids"], inputs["features"], inputs["attention_mask"])
+        chosen = inputs["labels"] != IGNORED
+        labels = inputs["labels"][chosen]
+        losses = torch.nn.functional.cross_entropy(
+            logits[chosen], labels, reduction="none", label_smoothing=self._config.optim.label_smoothing
+        )
+        weights = inputs["weights"][chosen] * self._class_weights[labels]
+        loss = (losses * weights).sum() / weights.sum().clamp_min(1e-6)
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        optim = self._config.optim
+        groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
+        for name, parameter in self.model.named_parameters():
+            groups.setdefault((name.startswith("encoder."), parameter.ndim > 1), []).append(parameter)
+        self.optimizer = torch.optim.AdamW(
+            [
+                {
+                    "params": parameters,
+                    "lr": optim.encoder_rate if encoder else optim.head_rate,
+                    "weight_decay": optim.weight_decay if matrix else 0.0,
+                }
+                for (encoder, matrix), parameters in groups.items()
+            ],
+            fused=True,
+        )
+        return self.optimizer
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return SequentialSampler(self.train_dataset)
+
+
+def _scores(prediction: EvalPrediction) -> dict[str, float]:
+    chosen = prediction.label_ids != IGNORED
+    gold, given = prediction.label_ids[chosen], prediction.predictions[chosen]
+    return {
+        "macro_f1": float(f1_score(gold, given, labels=np.unique(gold), average="macro", zero_division=0)),
+        "accuracy": float(accuracy_score(gold, given)),
+    }
+
+
+def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -> Path:
+    """Train as `config` says into folder `output`; returns the folder of the best checkpoint, `output/best`.
+
+    With `resume`, goes on at the last state saved in `output/state`: same data, config and seed give the same
+    result as a run that was never stopped. Raises ValueError on data or settings that do not fit.
+    """
+    output = Path(output)
+    _guard_config(output, config, resume)
+    if config.optim.threads:
+        torch.set_num_threads(config.optim.threads)
+    set_seed(config.seed)
+    pages = load_pages(config.data.train, config.labels, config.data.corrections)
+    if config.data.dev:
+        dev = load_pages(config.data.dev, config.labels)
+    else:
+        pages, dev = split_by_site(pages, config.data.dev_share, config.seed)
+    if not pages or not dev:
+        raise ValueError(f"nothing to learn from: {len(pages)} training pages, {len(dev)} dev pages")
+    network, tokenizer = load_start(config.base, config.labels, config.layers)
+    encoding = _encoding(config, tokenizer)
+    encoder = Encoder(tokenizer, encoding)
+    rows = tokenized(pages, encoder, config.labels, config.optim.doubt_weight)
+    dev_rows = tokenized(one_view(dev), encoder, config.labels, 1.0)
+    plan = training_plan(rows, encoder, config)
+    print(
+        f"{len(pages)} training pages, {len(dev)} dev pages, {len(plan)} windows in {config.optim.epochs} epochs, "
+        f"{sum(example.tokens for example in plan)} tokens",
+        file=sys.stderr,
+    )
+    started = time.time()
+    trainer = PageTrainer(
+        config,
+        model=network,
+        args=_arguments(output, config, steps=-(-len(plan) // config.optim.batch_windows)),
+        data_collator=collate,
+        train_dataset=Windows(rows, plan, encoder, config.augment.mask_tokens, config.seed),
+        eval_dataset=Windows(dev_rows, evaluation_plan(dev_rows, encoder), encoder),
+        compute_metrics=_scores,
+        preprocess_logits_for_metrics=lambda logits, _: logits.argmax(-1),
+        callbacks=[EarlyStoppingCallback(config.optim.patience)],
+    )
+    trainer.train(resume_from_checkpoint=resume)
+    best = {name.removeprefix("eval_"): value for name, value in _best(trainer).items()}
+    info = {
+        "labels": list(config.labels),
+        "encoding": encoding.to_dict(),
+        "encoder": network.encoder.config.to_dict(),
+        "start": load_info(config.base) if is_checkpoint(config.base) else None,
+        "training": config.to_dict(),
+        "data": {Path(file).name: _sha256(file) for file in (*config.data.train, *config.data.dev)},
+        "pages": {"train": len(pages), "dev": len(dev)},
+        "metrics": best,
+        "seconds": round(time.time() - started),
+        "commit": _commit(),
+    }
+    save_checkpoint(output / "best", Checkpoint(network, tokenizer, info))
+    return output / "best"
+
+
+def _encoding(config: TrainingConfig, tokenizer: Tokenizer) -> EncodingConfig:
+    settings = config.encoding
+
+    def special(token: str) -> int:
+        found = tokenizer.token_to_id(token)
+        if found is None:
+            raise ValueError(f"base {config.base!r}: its tokenizer has no {token}; choose a BERT-style encoder")
+        return found
+
+    return EncodingConfig(
+        window_tokens=settings.window_tokens,
+        context_tokens=settings.context_tokens,
+        head_tokens=settings.head_tokens,
+        tail_tokens=settings.tail_tokens,
+        cls_id=special("[CLS]"),
+        sep_id=special("[SEP]"),
+        mask_id=special("[MASK]"),
+        marker_id=special("[unused0]"),
+    )
+
+
+def _guard_config(output: Path, config: TrainingConfig, resume: bool) -> None:
+    """A run's folder holds one run: another config, or a second start without `resume`, is refused."""
+    file = output / "config.json"
+    text = json.dumps(config.to_dict(), indent=1)
+    if file.exists():
+        if not resume:
+            raise ValueError(f"{output} holds a training run: use --resume to go on with it, or another folder")
+        if json.loads(file.read_text(encoding="utf-8")) != json.loads(text):
+            raise ValueError(
+                f"{file}: the run was started with other settings; resume with those, or use another folder"
+            )
+    elif resume:
+        raise ValueError(f"{output}: no training run to resume there")
+    output.mkdir(parents=True, exist_ok=True)
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+def _arguments(output: Path, config: TrainingConfig, steps: int) -> TrainingArguments:
+    optim = config.optim
+    interval = max(1, steps // max(1, optim.evaluations))
+    return TrainingArguments(
+        output_dir=str(output / "state"),
+        # The plan holds all epochs, so the trainer passes over it once.
+        num_train_epochs=1,
+        per_device_train_batch_size=optim.batch_windows,
+        per_device_eval_batch_size=optim.batch_windows,
+        learning_rate=optim.encoder_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=int(optim.warmup * steps),
+        max_grad_norm=1.0,
+        eval_strategy="steps",
+        eval_steps=interval,
+        save_strategy="steps",
+        save_steps=interval,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model=_METRIC,
+        greater_is_better=True,
+        logging_steps=min(50, interval),
+        label_names=["labels"],
+        remove_unused_columns=False,
+        report_to=_trackers(),
+        seed=config.seed,
+        use_cpu=not torch.cuda.is_available(),
+        bf16=torch.cuda.is_available(),
+        disable_tqdm=not sys.stderr.isatty(),
+    )
+
+
+def _trackers() -> list[str]:
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        return []
+    return ["tensorboard"]
+
+
+def _best(trainer: Trainer) -> dict[str, float]:
+    logs = [log for log in trainer.state.log_history if _METRIC in log]
+    best = max(logs, key=lambda log: log[_METRIC])
+    return {name: best[name] for name in (_METRIC, "eval_accuracy", "step")}
+
+
+def _sha256(file: str) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _commit() -> str | None:
+    try:
+        command: Sequence[str] = ["git", "rev-parse", "--short", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -11,8 +11,10 @@ from pagelabel.training.report import GroupScore
 
 _INTRO = """# pagelabel model
 
-Gives every paragraph of a web page one label of: {labels}. It reads the paragraph among its neighbours, as plain text;
-markup is not needed. The labels are defined in the project's label guide.
+Gives every paragraph of a web page one label of:
+{labels}.
+It reads the paragraph among its neighbours, as plain text; markup is not needed. The five labels of pagelabel are
+defined in its label guide, `data/label-guide.md`.
 
 Files: `model.onnx` (int8), `tokenizer.json`, `config.json` (labels in the order of the logits, encoding, temperature,
 thresholds, sha256, provenance), `reference.jsonl` (pages with token ids, features, logits and labels, for
@@ -78,7 +80,13 @@ def _scores(name: str, evaluation: Evaluation) -> str:
 
 def _group_rows(groups: dict[str, GroupScore]) -> list[tuple[str, ...]]:
     return [
-        (key, f"{g.pages:,}", f"{g.paragraphs:,}", f"{g.macro_f1:.3f}", f"{g.accuracy:.3f}")
+        (
+            "not stated" if key == "none" else key,
+            f"{g.pages:,}",
+            f"{g.paragraphs:,}",
+            f"{g.macro_f1:.3f}",
+            f"{g.accuracy:.3f}",
+        )
         for key, g in groups.items()
     ]
 
@@ -94,27 +102,41 @@ On {p["pages"]} pages ({p["paragraphs"]:,} paragraphs): token ids identical; fp3
 
 
 def _recipe(config: BundleConfig) -> str:
-    checkpoint: dict[str, Any] = config.provenance["checkpoint"]
-    training = checkpoint["training"]
+    stages: list[dict[str, Any]] = []
+    checkpoint: dict[str, Any] | None = config.provenance["checkpoint"]
+    while checkpoint:
+        stages.insert(0, checkpoint)
+        checkpoint = checkpoint.get("start")
+    rows = []
+    commands = []
+    for stage in stages:
+        training = stage["training"]
+        rate, epochs = training["optim"]["encoder_rate"], training["optim"]["epochs"]
+        minutes = f"{stage['seconds'] / 60:.0f}"
+        pages = f"{stage['pages']['train']:,}"
+        rows.append(
+            (training["name"], training["base"], str(training["seed"]), str(epochs), f"{rate:g}", pages, minutes)
+        )
+        commands.append(f"pagelabel train --config training/{training['name']}.toml -o runs/{training['name']}")
+    last = stages[-1]["training"]["name"]
+    files = {name: digest for stage in stages for name, digest in stage["data"].items()}
     lines = [
         "## Recipe",
         "",
-        f"Base `{training['base']}`, seed {training['seed']}, "
-        f"{checkpoint['pages']['train']:,} training pages and views, "
-        f"{checkpoint['seconds'] / 60:.0f} minutes. Temperature {config.temperature}, thresholds "
-        f"{config.thresholds or 'none'}, both fitted on the dev files.",
+        *_table(("config", "starts from", "seed", "epochs", "rate", "pages and views", "minutes"), rows),
         "",
-        *_table(("file", "sha256"), [(name, digest[:16] + "…") for name, digest in checkpoint["data"].items()]),
+        f"Temperature {config.temperature}, thresholds {config.thresholds or 'none'}, fitted on the dev files. "
+        "All settings are in `config.json` under `provenance`.",
+        "",
+        *_table(("file", "sha256"), [(name, f"{digest[:16]}…") for name, digest in files.items()]),
         "",
         "Made with:",
         "",
         "```",
-        "pagelabel train --config training/default.toml -o runs/default",
-        "pagelabel export runs/default/best -o model/bundle",
+        *commands,
+        f"pagelabel export runs/{last}/best -o model/bundle",
         *[f"pagelabel evaluate model/bundle {name}" for name in config.provenance["metrics"]],
         "```",
-        "",
-        "All settings are in `config.json` under `provenance`.",
     ]
     return "\n".join(lines) + "\n"
 

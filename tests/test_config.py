@@ -50,4 +50,4 @@ def test_files_are_found_from_the_folder_of_the_config(tmp_path: Path) -> None:
 def test_the_resolved_config_holds_every_setting() -> None:
     values = TrainingConfig().to_dict()
     assert values["optim"]["encoder_rate"] == 1e-4
-    assert set(values) == {"base", "layers", "labels", "seed", "data", "encoding", "augment", "optim"}
+    assert set(values) == {"name", "base", "layers", "labels", "seed", "data", "encoding", "augment", "optim"}

@@ -69,6 +69,9 @@ class OptimConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
+    """Everything that decides a run. `name` is that of the file it was read from, for the model card."""
+
+    name: str = "config"
     base: str = "all-MiniLM-L6-v2"
     layers: int | None = None
     labels: tuple[str, ...] = LABELS
@@ -103,7 +106,10 @@ def load_config(path: str | Path) -> TrainingConfig:
     # A base is a folder beside the config, a folder, or a name.
     base = path.parent / config.base
     return replace(
-        config, data=_resolved(config.data, path.parent), base=str(base.resolve()) if base.is_dir() else config.base
+        config,
+        name=path.stem,
+        base=str(base.resolve()) if base.is_dir() else config.base,
+        data=_resolved(config.data, path.parent),
     )
 
 

@@ -44,16 +44,14 @@ def export(
     """Write the bundle of a checkpoint to `output`, replacing a bundle there.
 
     Temperature and thresholds are fitted, and parity and scores measured, on the labelled pages of `dev` (by default
-    the dev files that the checkpoint was trained with). Raises ExportError when a parity level is not reached and
+    the dev files of the training run). Raises ExportError when a parity level is not reached and
     ValueError when there are no labelled pages; `output` is untouched then.
     """
     output = Path(output)
     if output.exists() and not (output / CONFIG).is_file():
         raise ExportError(f"{output} exists and is not a bundle: choose another folder")
     loaded = load_checkpoint(checkpoint, attention="eager")
-    files = list(dev) or list(loaded.info["training"]["data"]["dev"])
-    if not files:
-        raise ExportError("the checkpoint names no dev files: name labelled pages with --dev")
+    files = list(dev) or list(loaded.info["dev"])
     sets = {Path(file).name: load_pages([file], loaded.labels) for file in files}
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))

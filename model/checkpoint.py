@@ -21,7 +21,7 @@ _WEIGHTS, _CONFIG, _TOKENIZER = "model.safetensors", "checkpoint.json", "tokeniz
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """`info` holds labels, encoding, encoder (its settings), training (the resolved config), start (the `info` of the
-    checkpoint that training began with, or None), data, metrics, commit."""
+    checkpoint that training began with, or None), data (sha256 by file), dev (files), metrics, commit."""
 
     network: PageNetwork
     tokenizer: Tokenizer

@@ -79,9 +79,12 @@ def test_missing_pages_are_named(short: TrainingConfig, tmp_path: Path) -> None:
 def test_without_dev_pages_sites_are_held_out(short: TrainingConfig, tmp_path: Path) -> None:
     data = replace(short.data, dev=(), dev_share=0.2)
     best = train(replace(short, data=data, optim=OptimConfig(epochs=1, evaluations=1)), tmp_path / "run")
-    pages = load_info(best)["pages"]
+    info = load_info(best)
+    pages = info["pages"]
     assert pages["dev"] >= 3
     assert pages["train"] + pages["dev"] == 18
+    assert info["dev"] == [str(tmp_path / "run" / "dev.jsonl")]
+    assert len(Path(info["dev"][0]).read_text(encoding="utf-8").splitlines()) == pages["dev"]
 
 
 def test_other_labels_and_a_start_from_a_checkpoint(short: TrainingConfig, tmp_path: Path) -> None:

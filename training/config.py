@@ -14,8 +14,8 @@ from pagelabel.model.labels import LABELS
 class DataConfig:
     """Labelled pages, as files that `pagelabel.data` reads. Relative paths start at the folder of the TOML file.
 
-    Without `dev`, `dev_share` of the sites is held out of `train`. Lines that share a `page` field are views of one
-    page: each epoch takes the whole page and one view.
+    Without `dev`, `dev_share` of the sites is held out of `train`, and kept as `dev.jsonl` in the run's folder. Lines
+    that share a `page` field are views of one page: each epoch takes the whole page and some of its views.
     """
 
     train: tuple[str, ...] = ()

@@ -100,10 +100,15 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         torch.set_num_threads(config.optim.threads)
     set_seed(config.seed)
     pages = load_pages(config.data.train, config.labels, config.data.corrections)
-    if config.data.dev:
-        dev = load_pages(config.data.dev, config.labels)
+    dev_files = list(config.data.dev)
+    if dev_files:
+        dev = load_pages(dev_files, config.labels)
     else:
         pages, dev = split_by_site(pages, config.data.dev_share, config.seed)
+        # Export fits the temperature on them and measures parity, so they are kept.
+        dev_files = [str((output / "dev.jsonl").resolve())]
+        lines = "".join(page.to_json() + "\n" for page in dev)
+        Path(dev_files[0]).write_text(lines, encoding="utf-8")
     if not pages or not dev:
         raise ValueError(f"nothing to learn from: {len(pages)} training pages, {len(dev)} dev pages")
     network, tokenizer = load_start(config.base, config.labels, config.layers)
@@ -137,7 +142,8 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         "encoder": network.encoder.config.to_dict(),
         "start": load_info(config.base) if is_checkpoint(config.base) else None,
         "training": config.to_dict(),
-        "data": {Path(file).name: _sha256(file) for file in (*config.data.train, *config.data.dev)},
+        "data": {Path(file).name: _sha256(file) for file in (*config.data.train, *dev_files)},
+        "dev": dev_files,
         "pages": {"train": len(pages), "dev": len(dev)},
         "metrics": best,
         "seconds": round(time.time() - started),

@@ -20,6 +20,7 @@ _BOMS = (
 )
 # What goes by the narrower name is often the wider one; cp949 is what the detector calls Korean.
 _WIDER = {"gbk": "gb18030", "euc_kr": "cp949", "cp949": "cp949", "shift_jis": "cp932", "iso8859-11": "cp874"}
+_TEXT_TYPE = re.compile("text/|application/(?:octet-stream|.*(?:xml|json|javascript))")
 # Not those that text files hold: tab, line ends, form feed, escape.
 _BINARY_CONTROLS = bytes({*range(0x20)} - {*b"\t\n\v\f\r\x1b"})
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -40,7 +41,7 @@ _HYPHENATED = re.compile(r"[^\W\d_]-$")
 _SENTENCE_END = re.compile(r"[.!?:;。！？：；…]['\"”’»)\]]*$")
 
 _MIN_WIDTH, _MAX_WIDTH = 40, 160
-_CJK_MIN_WIDTH = 20
+_MIN_UNSPACED_WIDTH = 20
 
 
 def read_text(stream: Stream, source: str, options: ReadOptions) -> Iterator[Page | PageError]:
@@ -103,10 +104,12 @@ def decode(data: bytes, declared: str | None = None) -> str:
         text = data.decode("utf-8", "replace")
         if _mostly_utf8(data, text):
             return text
-    mime = detect_mime(data)
     start = data[:8192]
-    if not mime.startswith(("text/", "application/octet-stream")) or _controls(start) > len(start) // 50:
-        raise ValueError(f"binary data ({mime}), not text")
+    controls = len(start) - len(start.translate(None, _BINARY_CONTROLS))
+    kind = detect_mime(data)
+    # A first word such as "BM" alone does not make a picture of a text.
+    if controls > len(start) // 50 or (controls and not _TEXT_TYPE.match(kind)):
+        raise ValueError(f"binary data ({kind}), not text")
     names = [declared, detect_encoding(data, html5_compatible=False), "cp1252"]
     codecs_left = [_codec(name) for name in names if name]
     texts = [data.decode(codec, "replace") for codec in codecs_left if not codec.startswith("utf")]
@@ -120,10 +123,6 @@ def _codec(name: str) -> str:
 
     mapped = map_encoding_to_html5(name, fallback_utf8=False)
     return _WIDER.get(mapped or name, mapped or "cp1252")
-
-
-def _controls(data: bytes) -> int:
-    return len(data) - len(data.translate(None, _BINARY_CONTROLS))
 
 
 def _cp1252(control: re.Match[str]) -> str:
@@ -171,13 +170,16 @@ def _wrapping_width(blocks: Sequence[list[str]]) -> int | None:
     middle of a sentence.
     """
     breaks = [(line, after) for block in blocks for line, after in pairwise(block)]
+    unspaced = sum(bool(_ENDS_UNSPACED.search(line)) for line, _ in breaks) > len(breaks) // 2
+    narrowest = _MIN_UNSPACED_WIDTH if unspaced else _MIN_WIDTH
+    # The menus of a page say nothing about how its prose is wrapped.
+    breaks = [(line, after) for line, after in breaks if len(line) >= narrowest * 3 // 4]
     if len(breaks) < 2:
         return None
     lengths = sorted(len(line) for line, _ in breaks)
     # Not the longest: an address too long for its line stands out.
     width = lengths[len(lengths) * 9 // 10]
-    unspaced = sum(bool(_ENDS_UNSPACED.search(line)) for line, _ in breaks) > len(breaks) // 2
-    if not (_CJK_MIN_WIDTH if unspaced else _MIN_WIDTH) <= width <= _MAX_WIDTH:
+    if not narrowest <= width <= _MAX_WIDTH:
         return None
     full = sum(_is_full(line, after, width) for line, after in breaks)
     running = sum(_runs_on(line, after) for line, after in breaks)

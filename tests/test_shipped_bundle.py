@@ -1,0 +1,60 @@
+"""The model that comes with the package, on pages written for the project."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pagelabel import Labeler, read_pages
+from pagelabel.check import check_bundle
+from pagelabel.model.bundle import shipped_bundle
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+FLOORS = json.loads((Path(__file__).parent / "floors.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def labeler() -> Labeler:
+    return Labeler.load()
+
+
+def test_it_agrees_with_its_reference_pages() -> None:
+    check = check_bundle()
+    assert not check.problems
+    assert check.agreement >= FLOORS["reference_agreement"]
+
+
+def test_every_paragraph_of_the_example_page_is_right(labeler: Labeler) -> None:
+    (page,) = read_pages(str(EXAMPLES / "mayor-resigns.txt"))
+    expected = json.loads((EXAMPLES / "mayor-resigns.expected.jsonl").read_text(encoding="utf-8"))
+    labelled = labeler.label(page)  # type: ignore[arg-type]
+    pairs = zip(labelled.paragraphs, labelled.labels or [], expected["labels"], strict=True)
+    assert [row for row in pairs if row[1] != row[2]] == []
+
+
+def test_its_scores_reach_the_floors(labeler: Labeler) -> None:
+    metrics = labeler.config.provenance["metrics"]
+    for name, floors in FLOORS["metrics"].items():
+        for key, least in floors.items():
+            assert metrics[name][key] >= least, (name, key)
+    parity = labeler.config.provenance["parity"]
+    assert parity["int8_agreement"] >= FLOORS["int8_agreement"]
+    assert parity["fp32_macro_f1"] - parity["int8_macro_f1"] <= FLOORS["int8_macro_f1_loss"]
+
+
+def test_the_bundle_is_small() -> None:
+    size = sum(file.stat().st_size for file in shipped_bundle().iterdir())
+    assert size <= FLOORS["bundle_megabytes"] * 1_000_000
+
+
+def test_the_example_page_is_labelled_within_a_second_start_up_included() -> None:
+    command = [sys.executable, "-m", "pagelabel", "label", str(EXAMPLES / "mayor-resigns.txt"), "--to", "tsv"]
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) < FLOORS["example_seconds"]

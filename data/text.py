@@ -100,7 +100,7 @@ def decode(data: bytes, declared: str | None = None) -> str:
     if encoding_of_nuls := _utf16_without_mark(data):
         return data.decode(encoding_of_nuls, "replace")
     # ISO-2022-JP is seven-bit: only its escapes tell it from ASCII.
-    if b"\x1b$" not in data:
+    if b"\x1b$" not in data or not data.isascii():
         text = data.decode("utf-8", "replace")
         if _mostly_utf8(data, text):
             return text
@@ -114,7 +114,7 @@ def decode(data: bytes, declared: str | None = None) -> str:
     codecs_left = [_codec(name) for name in names if name]
     texts = [data.decode(codec, "replace") for codec in codecs_left if not codec.startswith("utf")]
     # The first encoding that fits the data well enough (the last one fits anything), or else the one that fits best.
-    return min(texts, key=lambda text: max(text.count("\ufffd") / len(text), 0.05))
+    return min(texts, key=lambda text: max(text.count("\ufffd") / max(len(text), 1), 0.05))
 
 
 def _codec(name: str) -> str:

@@ -182,6 +182,11 @@ def test_joining_loses_nothing(parts: list[str], mode: Any) -> None:
     assert "".join("".join(paragraphs).split()) == "".join(clean(text).split())
 
 
+def test_the_escapes_of_iso_2022_jp_alone_are_no_reason_to_fail() -> None:
+    assert decode(b"\x1b$B") in ("", "\x1b$B")
+    assert decode("costs \x1b$5, naïve café".encode()) == "costs \x1b$5, naïve café"
+
+
 def test_a_text_that_begins_like_a_picture_is_text() -> None:
     text = "BM ist die Bürgermeisterin, die für die Brücke stimmt."
     assert decode(text.encode("cp1252")) == text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,7 +123,9 @@ def _numbers(value: object, name: str) -> list[float]:
     if not isinstance(value, list):
         raise ValueError(f"field '{name}' should be a list of numbers, found {_kind(value)}")
     for i, item in enumerate(value):
-        if not isinstance(item, (int, float)) or isinstance(item, bool) or not math.isfinite(item):
+        # A comparison is false for NaN, and takes integers that no float can hold.
+        finite = isinstance(item, (int, float)) and not isinstance(item, bool) and abs(item) <= sys.float_info.max
+        if not finite:
             raise ValueError(f"field '{name}' should be a list of numbers, but item {i} is {_kind(item)}")
     return [float(item) for item in value]
 

@@ -14,13 +14,20 @@ def site_of(page: Page) -> str:
     site = page.extra.get("site")
     if isinstance(site, str) and site:
         return site
-    host = urlsplit(page.url).hostname if page.url else None
-    return host or str(page.extra.get("page", page.id))
+    return _host(page.url) or str(page.extra.get("page", page.id))
+
+
+def _host(url: str | None) -> str | None:
+    try:
+        return urlsplit(url).hostname if url else None
+    except ValueError:
+        return None
 
 
 def split_by_site(pages: Sequence[Page], share: float, seed: int) -> tuple[list[Page], list[Page]]:
     """(rest, held out): about `share` of the sites are held out, chosen by a hash of seed and site, so that a
-    page added later never moves another one to the other side. At least one site is held out of two or more."""
+    page added later never moves another one to the other side. Of two or more sites at least one is held out: where
+    the share takes none it is the one of least hash, and a site added later may take its place."""
 
     def rank(site: str) -> float:
         digest = hashlib.sha256(f"{seed}\n{site}".encode()).digest()

@@ -32,8 +32,8 @@ def fit_thresholds(
 ) -> dict[str, float]:
     """One probability that every label but the article's must reach to be given, so that a paragraph leaves the
     article only where the model is sure: the one with the best word-weighted F1 of the article over `pages`, among
-    those that cost at most 0.3 points of macro-F1. `logits` are those of all paragraphs in order. Empty for label
-    sets without body and quote.
+    those that cost at most 0.3 points of macro-F1; the lowest of equals. `logits` are those of all paragraphs in
+    order. Empty for label sets without body and quote.
     """
     if not set(ARTICLE_LABELS) <= set(labels):
         return {}
@@ -54,5 +54,5 @@ def fit_thresholds(
         article_f1 = 2 * words[kept & wanted].sum() / max(1, words[kept].sum() + words[wanted].sum())
         tried.append((float(article_f1), macro, threshold))
     floor = tried[0][1] - _MACRO_COST
-    threshold = max(row for row in tried if row[1] >= floor)[2]
+    threshold = max((row for row in tried if row[1] >= floor), key=lambda row: row[:2])[2]
     return {label: threshold for label in labels if label not in ARTICLE_LABELS and threshold > 0}

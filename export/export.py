@@ -51,8 +51,17 @@ def export(
     if output.exists() and not (output / CONFIG).is_file():
         raise ExportError(f"{output} exists and is not a bundle: choose another folder")
     loaded = load_checkpoint(checkpoint, attention="eager")
-    files = list(dev) or list(loaded.info["dev"])
-    sets = {Path(file).name: load_pages([file], loaded.labels) for file in files}
+    files = list(dev) or list(loaded.info.get("dev", ()))
+    if not files:
+        raise ExportError("the checkpoint names no dev files: name labelled pages with --dev")
+    sets: dict[str, list[Page]] = {}
+    for file in files:
+        name = Path(file).name
+        if name in sets:
+            raise ExportError(f"two dev files are named {name}: scores go by the name, so rename one")
+        sets[name] = load_pages([file], loaded.labels)
+        if not sets[name]:
+            raise ExportError(f"{file}: no labelled pages in it")
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
@@ -68,7 +69,7 @@ def load_checkpoint(folder: str | Path, *, attention: str = "sdpa") -> Checkpoin
     network = from_config(info["encoder"], len(info["labels"]), attention=attention)
     try:
         network.load_state_dict(load_file(str(folder / _WEIGHTS)))
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
         raise ValueError(f"{folder / _WEIGHTS}: does not fit {_CONFIG}: {error}") from error
     network.eval()
     return Checkpoint(network, Tokenizer.from_file(str(folder / _TOKENIZER)), info)

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,22 @@ def test_the_shipped_configs_are_valid_and_name_pages_of_their_own_folder(name: 
         ("seed = 'x'", "'seed' should be of type int"),
         ("seed = true", "'seed' should be of type int"),
         ("[data]\ntrain = 'x.jsonl'", "'data.train' should be a list of strings"),
+        ("[data]\ntrain = [1]", "'data.train' should be a list of strings"),
+        ("[data]\ncorrections = ['x']", "'data.corrections' should be of type str"),
+        ("[augment]\ncrop = '0.1'", "'augment.crop' should be of type float"),
+        ("[optim]\nepochs = 1.5", "'optim.epochs' should be of type int"),
+        ("[optim.more]\nx = 1", "unknown key 'optim.more'"),
         ("[optim]\nclass_weights = [1.0]", "1 numbers for 5 labels"),
+        ("[optim]\nclass_weights = ['1', '1', '1', '1', '1']", "'optim.class_weights' should be a list of numbers"),
+        (
+            "[optim]\nclass_weights = [true, true, true, true, true]",
+            "'optim.class_weights' should be a list of numbers",
+        ),
+        ("[optim]\nclass_weights = 1.0", "'optim.class_weights' should be a list of numbers"),
+        (
+            "labels = ['keep', 'drop']\n[augment]\nrare_labels = []\n[optim]\nclass_weights = [1, 1, 1]",
+            "3 numbers for 2",
+        ),
         ("labels = ['a']", "at least two"),
         ("labels = ['a', 'a']", "at least two"),
         ("labels = ['keep', 'drop']", "augment.rare_labels"),
@@ -51,3 +67,25 @@ def test_the_resolved_config_holds_every_setting() -> None:
     values = TrainingConfig().to_dict()
     assert values["optim"]["encoder_rate"] == 1e-4
     assert set(values) == {"name", "base", "layers", "labels", "seed", "data", "encoding", "augment", "optim"}
+
+
+def test_other_labels_come_in_the_order_of_the_config(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(
+        "labels = ['keep', 'drop']\n[augment]\nrare_labels = ['drop']\n[optim]\nclass_weights = [1, 2.5]\n"
+    )
+    config = load_config(tmp_path / "c.toml")
+    assert config.labels == ("keep", "drop")
+    assert config.optim.class_weights == (1, 2.5)
+
+
+def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"gone\.toml"):
+        load_config(tmp_path / "gone.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"base = '\xff'")
+    with pytest.raises(ValueError, match=r"bytes\.toml"):
+        load_config(tmp_path / "bytes.toml")
+
+
+def test_the_resolved_config_can_be_stored() -> None:
+    values = TrainingConfig().to_dict()
+    assert json.loads(json.dumps(values))["labels"] == list(values["labels"])

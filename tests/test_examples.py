@@ -13,6 +13,7 @@ from pagelabel.model.labels import LABELS
 from pagelabel.training.config import AugmentConfig, OptimConfig, TrainingConfig
 from pagelabel.training.examples import (
     IGNORED,
+    Example,
     Windows,
     collate,
     evaluation_plan,
@@ -67,6 +68,45 @@ def test_corrections_are_applied_by_id_and_index(tmp_path: Path) -> None:
     assert page.labels == ["body", "promo"]
 
 
+def test_corrections_of_one_page_may_stand_on_several_lines(tmp_path: Path) -> None:
+    file = write_pages(tmp_path / "a.jsonl", [Page("p1", ["a", "b"], labels=["body", "body"])])
+    lines = [json.dumps({"id": "p1", "labels": {index: "promo"}}) for index in ("0", "1")]
+    (tmp_path / "fix.jsonl").write_text("\n\n".join(lines))
+    (page,) = load_pages([file], LABELS, str(tmp_path / "fix.jsonl"))
+    assert page.labels == ["promo", "promo"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"id": "p1", "labels": {"2": "promo"}}', r"fix\.jsonl: page 'p1': there is no paragraph 2"),
+        ('{"id": "p1", "labels": {"-1": "promo"}}', r"fix\.jsonl: page 'p1': there is no paragraph -1"),
+        ('{"id": "p1", "labels": {"0": "boddy"}}', r"p1.*boddy"),
+        ('{"id": "p1", "labels": {"one": "promo"}}', r"fix\.jsonl: line 1"),
+        ('{"id": "p1", "labels": ["promo"]}', r"fix\.jsonl: line 1"),
+        ('{"id": "p1"}', r"fix\.jsonl: line 1.*labels"),
+        ("{]", r"fix\.jsonl: line 1"),
+    ],
+)
+def test_a_correction_that_cannot_be_applied_is_refused_by_name(tmp_path: Path, line: str, words: str) -> None:
+    file = write_pages(tmp_path / "a.jsonl", [Page("p1", ["a", "b"], labels=["body", "body"])])
+    (tmp_path / "fix.jsonl").write_text(line + "\n")
+    with pytest.raises(ValueError, match=words):
+        load_pages([file], LABELS, str(tmp_path / "fix.jsonl"))
+
+
+@pytest.mark.parametrize("doubt", [[2], [-1], ["0"], 1, {"0": 1}])
+def test_doubt_that_is_no_list_of_indexes_is_refused_by_page(tmp_path: Path, doubt: object) -> None:
+    page = Page("p1", ["a", "b"], labels=["body", "body"], extra={"doubt": doubt})
+    with pytest.raises(ValueError, match=r"a\.jsonl: page 'p1': 'doubt'"):
+        load_pages([write_pages(tmp_path / "a.jsonl", [page])], LABELS)
+
+
+def test_pages_without_paragraphs_are_left_out(tmp_path: Path) -> None:
+    pages = [Page("p1", [], labels=[]), Page("p2", ["a"], labels=["body"])]
+    assert load_pages([write_pages(tmp_path / "a.jsonl", pages)], LABELS) == pages[1:]
+
+
 def test_one_view_of_each_page_stays_and_every_whole_page() -> None:
     pages = toy_pages(4)
     kept = one_view(pages + views(pages))
@@ -80,6 +120,91 @@ def test_labelling_windows_read_every_paragraph_once(encoder: Encoder) -> None:
     read = np.concatenate([item["labels"][item["labels"] != IGNORED] for item in (data[i] for i in range(len(data)))])
     expected = [LABELS.index(label) for page in toy_pages(3) for label in page.labels or ()]
     assert sorted(read) == sorted(expected)
+
+
+def long_page(count: int = 60) -> Page:
+    paragraphs = [f"the council voted on bridge number {i} " * (1 + i % 3) for i in range(count)]
+    return Page("long", paragraphs, labels=[LABELS[i % len(LABELS)] for i in range(count)])
+
+
+def test_evaluation_reads_the_windows_that_labelling_reads(encoder: Encoder) -> None:
+    page = long_page()
+    rows = tokenized([page], encoder, LABELS, 0.5)
+    data = Windows(rows, evaluation_plan(rows, encoder), encoder)
+    windows = {window.ids.tobytes(): window for window in encoder.windows(page.paragraphs)}
+    assert len(windows) == len(data) > 5
+    for item in (data[i] for i in range(len(data))):
+        window = windows.pop(item["input_ids"].tobytes())
+        assert np.array_equal(item["features"], window.features)
+        assert np.flatnonzero(item["labels"] != IGNORED).tolist() == window.core_markers.tolist()
+        gold = [LABELS.index(label) for label in (page.labels or [])[window.start : window.stop]]
+        assert item["labels"][window.core_markers].tolist() == gold
+    assert not windows
+
+
+def still(**changes: float) -> AugmentConfig:
+    none = {"crop": 0, "strip_furniture": 0, "only_furniture": 0, "mask_tokens": 0, "skip_uniform": 0, "repeat_rare": 0}
+    return AugmentConfig(**{**none, **changes})  # type: ignore[arg-type]
+
+
+def test_a_training_window_is_within_its_tokens_and_each_paragraph_has_its_loss_once(encoder: Encoder) -> None:
+    pages = [long_page(), *toy_pages(3)]
+    rows = tokenized(pages, encoder, LABELS, 0.5)
+    config = TrainingConfig(augment=still(), optim=OptimConfig(epochs=1, batch_windows=1))
+    data = Windows(rows, training_plan(rows, encoder, config), encoder)
+    items = [data[i] for i in range(len(data))]
+    assert max(len(item["input_ids"]) for item in items) <= encoder.config.window_tokens
+    assert [len(item["input_ids"]) - 2 for item in items] == [example.tokens for example in data.plan]
+    taken = sorted((e.row, i) for e in data.plan for i in range(e.start, e.stop))
+    assert taken == [(r, i) for r, page in enumerate(pages) for i in range(len(page.paragraphs))]
+    assert sum(int((item["labels"] != IGNORED).sum()) for item in items) == len(taken)
+
+
+def test_a_changed_page_is_encoded_as_a_page_of_its_own(encoder: Encoder) -> None:
+    page = toy_pages(1)[0]
+    rows = tokenized([page], encoder, LABELS, 0.5)
+    kept = (2, 4, 5)
+    item = Windows(rows, [Example(0, kept, 0, 3, 0, 3, 0)], encoder)[0]
+    (window,) = encoder.windows([page.paragraphs[i] for i in kept])
+    assert np.array_equal(item["input_ids"], window.ids)
+    assert np.array_equal(item["features"], window.features)
+    assert item["labels"][window.markers].tolist() == [LABELS.index((page.labels or [])[i]) for i in kept]
+
+
+def test_every_window_gets_its_turn_though_batches_are_full(encoder: Encoder) -> None:
+    pages = [Page(f"p{i}", ["bridge " * (1 + i)], labels=["body"]) for i in range(13)]
+    rows = tokenized(pages, encoder, LABELS, 0.5)
+    plan = training_plan(rows, encoder, TrainingConfig(augment=still(), optim=OptimConfig(epochs=8, batch_windows=8)))
+    assert len(plan) == 8 * 8
+    assert {example.row for example in plan} == set(range(13))
+
+
+def test_fewer_windows_than_a_batch_are_one_batch(encoder: Encoder) -> None:
+    rows = tokenized(toy_pages(3), encoder, LABELS, 0.5)
+    few = TrainingConfig(augment=still(), optim=OptimConfig(epochs=1, batch_windows=100))
+    one = TrainingConfig(augment=still(), optim=OptimConfig(epochs=1, batch_windows=1))
+    assert len(training_plan(rows, encoder, few)) == len(training_plan(rows, encoder, one)) > 0
+
+
+def test_pages_with_rare_labels_come_more_often(encoder: Encoder) -> None:
+    pages = [
+        Page("rare", ["one", "two"], labels=["donation", "body"]),
+        Page("common", ["one", "two"], labels=["promo", "body"]),
+    ]
+    rows = tokenized(pages, encoder, LABELS, 0.5)
+    config = TrainingConfig(augment=still(repeat_rare=2), optim=OptimConfig(epochs=1, batch_windows=1))
+    assert sorted(example.row for example in training_plan(rows, encoder, config)) == [0, 0, 0, 1]
+
+
+def test_windows_of_one_label_are_skipped_as_often_as_asked(encoder: Encoder) -> None:
+    pages = [
+        Page("uniform", ["one", "two"], labels=["promo", "promo"]),
+        Page("mixed", ["one", "two"], labels=["promo", "body"]),
+        Page("single", ["one"], labels=["promo"]),
+    ]
+    rows = tokenized(pages, encoder, LABELS, 0.5)
+    config = TrainingConfig(augment=still(skip_uniform=1), optim=OptimConfig(epochs=1, batch_windows=1))
+    assert {example.row for example in training_plan(rows, encoder, config)} == {1, 2}
 
 
 def test_a_paragraph_in_doubt_weighs_less(encoder: Encoder) -> None:
@@ -105,8 +230,7 @@ def test_the_plan_depends_on_the_seed_alone_and_differs_by_epoch(encoder: Encode
 def test_each_epoch_takes_every_page_and_one_of_its_views(encoder: Encoder) -> None:
     pages = toy_pages(12)
     rows = tokenized(pages + views(pages), encoder, LABELS, 0.5)
-    still = AugmentConfig(crop=0, strip_furniture=0, only_furniture=0, skip_uniform=0, repeat_rare=0)
-    plan = training_plan(rows, encoder, TrainingConfig(augment=still, optim=OptimConfig(epochs=1, batch_windows=1)))
+    plan = training_plan(rows, encoder, TrainingConfig(augment=still(), optim=OptimConfig(epochs=1, batch_windows=1)))
     taken = {example.row for example in plan}
     assert set(range(12)) <= taken
     assert len([row for row in taken if row >= 12]) == 12
@@ -121,14 +245,23 @@ def test_masking_hides_some_word_pieces_and_no_marker(encoder: Encoder) -> None:
     assert (masked["input_ids"][changed] == encoder.config.mask_id).all()
     markers = plain["input_ids"] == encoder.config.marker_id
     assert not changed[markers].any()
+    again = Windows(rows, plan, encoder, mask=0.5, seed=1)[0]["input_ids"]
+    assert np.array_equal(masked["input_ids"], again)
+    assert not np.array_equal(masked["input_ids"], Windows(rows, plan, encoder, mask=0.5, seed=2)[0]["input_ids"])
 
 
 def test_batches_are_padded_outside_attention_and_loss(encoder: Encoder) -> None:
     rows = tokenized([Page("a", ["one"], labels=["body"]), toy_pages(1)[0]], encoder, LABELS, 0.5)
     data = Windows(rows, evaluation_plan(rows, encoder), encoder)
     batch = collate([data[0], data[len(data) - 1]])
+    for i, item in enumerate((data[0], data[len(data) - 1])):
+        size = len(item["input_ids"])
+        assert batch["attention_mask"][i].tolist() == [1] * size + [0] * (batch["input_ids"].shape[1] - size)
+        for name in ("input_ids", "features", "labels", "weights"):
+            assert np.array_equal(batch[name][i, :size].numpy(), item[name])
     short = int(batch["attention_mask"][0].sum())
     assert short < batch["input_ids"].shape[1]
     assert (batch["labels"][0, short:] == IGNORED).all()
+    assert not batch["weights"][0, short:].any()
     assert batch["features"].dtype == torch.float32
     assert not batch["features"][0, short:].any()

@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pagelabel.data.page import Page, PageError
@@ -48,12 +48,40 @@ def test_lone_surrogates_are_written_escaped() -> None:
         ({"paragraphs": ["a"], "labels": ["body", "body"]}, "2 items for 1 paragraphs"),
         ({"paragraphs": ["a"], "labels": [3]}, "item 0 is a number"),
         ({"paragraphs": ["a"], "scores": [True]}, "item 0 is true/false"),
-        ({"paragraphs": ["a"], "scores": [float("inf")]}, "item 0"),
+        ({"paragraphs": ["a"], "labels": "body"}, "'labels' should be a list of strings, found a string"),
+        ({"paragraphs": ["a"], "scores": 0.5}, "'scores' should be a list of numbers, found a number"),
+        ({"paragraphs": ["a"], "scores": []}, "'scores' has 0 items for 1 paragraphs"),
+        ({"paragraphs": ["a"], "scores": [float("inf")]}, "'scores'.* item 0"),
+        ({"paragraphs": ["a"], "scores": [float("nan")]}, "'scores'.* item 0"),
+        ({"paragraphs": ["a"], "scores": [10**400]}, "'scores'.* item 0"),
+        ({"paragraphs": ["a"], "id": True}, "'id' should be a string, found true/false"),
     ],
 )
 def test_a_record_that_is_no_page_is_refused_in_words(record: object, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Page.from_record(record, "x")
+
+
+def is_type(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not (kind is not bool and isinstance(value, bool))
+
+
+WELL_TYPED = {
+    "id": lambda value: value is None or is_type(value, str) or is_type(value, int),
+    "url": lambda value: value is None or is_type(value, str),
+    "paragraphs": lambda value: isinstance(value, list) and all(is_type(item, str) for item in value),
+    "labels": lambda value: value is None or (isinstance(value, list) and all(is_type(item, str) for item in value)),
+    "scores": lambda value: (
+        value is None or (isinstance(value, list) and all(is_type(item, int) or is_type(item, float) for item in value))
+    ),
+}
+
+
+@given(st.sampled_from(sorted(WELL_TYPED)), json_values)
+def test_every_wrong_type_is_a_value_error_that_names_the_field(field: str, value: Any) -> None:
+    assume(not WELL_TYPED[field](value))
+    with pytest.raises(ValueError, match=f"field '{field}'"):
+        Page.from_record({"paragraphs": ["a"], field: value}, "x")
 
 
 @given(json_values)
@@ -84,3 +112,7 @@ def test_an_error_names_source_position_and_cause() -> None:
     assert str(error) == "crawl.jsonl: line 7: not valid JSON"
     assert str(PageError("crawl.jsonl", "", "gone")) == "crawl.jsonl: gone"
     assert json.loads(error.to_json()) == {"source": "crawl.jsonl", "position": "line 7", "cause": "not valid JSON"}
+
+
+def test_fields_that_are_not_set_are_not_written() -> None:
+    assert json.loads(Page("a", ["one"]).to_json()) == {"id": "a", "paragraphs": ["one"]}

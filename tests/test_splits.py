@@ -24,10 +24,35 @@ def test_the_share_is_about_what_was_asked() -> None:
     assert len(rest) + len(held) == 2000
 
 
-def test_a_new_site_moves_no_page_to_the_other_side() -> None:
-    before = {page.id for page in split_by_site(make(list(range(200))), 0.2, 1)[1]}
-    after = {page.id for page in split_by_site(make(list(range(260))), 0.2, 1)[1]}
-    assert before <= after
+@given(st.lists(st.integers(0, 400), max_size=60), st.integers(0, 5))
+def test_new_pages_of_old_and_new_sites_move_no_page_to_the_other_side(new: list[int], seed: int) -> None:
+    old = list(range(200))
+    before = [{page.id for page in side} for side in split_by_site(make(old), 0.2, seed)]
+    after = [{page.id for page in side} for side in split_by_site(make(old + new), 0.2, seed)]
+    assert before[0] <= after[0]
+    assert before[1] <= after[1]
+
+
+def test_another_seed_holds_out_other_sites() -> None:
+    pages = make(list(range(200)))
+    assert split_by_site(pages, 0.2, 1)[1] != split_by_site(pages, 0.2, 2)[1]
+
+
+def test_one_of_two_sites_is_held_out_however_small_the_share() -> None:
+    rest, held = split_by_site(make([1, 2, 1, 2]), 0.0, 1)
+    assert len(rest) == len(held) == 2
+
+
+def test_no_pages_are_no_split() -> None:
+    assert split_by_site([], 0.2, 1) == ([], [])
+
+
+def test_views_stay_with_their_page() -> None:
+    whole = [Page(f"p{i}", ["a"]) for i in range(50)]
+    views = [Page(f"v{i}", ["a"], extra={"page": f"p{i}", "view": "x"}) for i in range(50)]
+    for side in split_by_site(whole + views, 0.3, 1):
+        ids = {page.id for page in side}
+        assert {name[1:] for name in ids if name[0] == "p"} == {name[1:] for name in ids if name[0] == "v"}
 
 
 def test_a_site_is_the_field_or_the_host_or_the_page() -> None:
@@ -35,3 +60,7 @@ def test_a_site_is_the_field_or_the_host_or_the_page() -> None:
     assert site_of(Page("a", [], "https://www.x.example/1")) == "www.x.example"
     assert site_of(Page("a", [], None, extra={"page": "whole"})) == "whole"
     assert site_of(Page("a", [])) == "a"
+
+
+def test_a_url_that_cannot_be_parsed_is_no_site() -> None:
+    assert site_of(Page("a", [], "http://[broken")) == "a"

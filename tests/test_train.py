@@ -1,4 +1,8 @@
+import itertools
+import json
+import math
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,18 +10,25 @@ import pytest
 import torch
 from conftest import toy_pages, write_pages
 from safetensors.torch import load_file
-from transformers import EarlyStoppingCallback
+from transformers import EarlyStoppingCallback, TrainingArguments
 
 from pagelabel.data.page import Page
 from pagelabel.model.checkpoint import load_checkpoint, load_info
+from pagelabel.model.network import load_base
 from pagelabel.training.config import AugmentConfig, DataConfig, OptimConfig, TrainingConfig, load_config
-from pagelabel.training.train import train
+from pagelabel.training.examples import IGNORED
+from pagelabel.training.train import PageTrainer, train
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def short(toy_config: Path) -> TrainingConfig:
     config = load_config(toy_config)
     return replace(config, optim=replace(config.optim, epochs=2, evaluations=2))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(short: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    return weights(train(short, tmp_path_factory.mktemp("undisturbed") / "run"))
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -25,7 +36,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one)
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_it_learns_the_toy_pages(tiny_checkpoint: Path) -> None:
@@ -36,33 +47,76 @@ def test_it_learns_the_toy_pages(tiny_checkpoint: Path) -> None:
     assert info["training"]["seed"] == 3
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_does_not(short: TrainingConfig, tmp_path: Path) -> None:
-    first = weights(train(short, tmp_path / "a"))
-    assert same(first, weights(train(short, tmp_path / "b")))
-    assert not same(first, weights(train(replace(short, seed=4), tmp_path / "c")))
+def test_the_best_weights_of_the_run_are_kept(tiny_checkpoint: Path) -> None:
+    step = int(load_info(tiny_checkpoint)["metrics"]["step"])
+    assert same(weights(tiny_checkpoint), weights(tiny_checkpoint.parent / "state" / f"checkpoint-{step}"))
 
 
-def stop(*_: object, **__: object) -> None:
-    """Ends training right after a state is saved, as a kill would."""
-    raise KeyboardInterrupt
+def test_the_settings_are_stored_with_run_and_checkpoint(tiny_checkpoint: Path, toy_config: Path) -> None:
+    settings = json.loads(json.dumps(load_config(toy_config).to_dict()))
+    assert load_info(tiny_checkpoint)["training"] == settings
+    assert json.loads((tiny_checkpoint.parent / "config.json").read_text(encoding="utf-8")) == settings
 
 
-def test_a_run_stopped_half_way_goes_on_to_the_same_weights(
-    short: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(
+    short: TrainingConfig, undisturbed: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
-    undisturbed = weights(train(short, tmp_path / "whole"))
-    with monkeypatch.context() as patch:
-        patch.setattr(EarlyStoppingCallback, "on_save", stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(short, tmp_path / "stopped")
-    assert not (tmp_path / "stopped" / "best").exists()
-    assert same(undisturbed, weights(train(short, tmp_path / "stopped", resume=True)))
+    assert same(undisturbed, weights(train(short, tmp_path / "again")))
+    assert not same(undisturbed, weights(train(replace(short, seed=4), tmp_path / "other")))
+
+
+def stop_at(event: str, count: int) -> Callable[..., None]:
+    """A callback that ends training at the `count`th time that `event` comes, as a kill would."""
+    calls = itertools.count(1)
+
+    def callback(*_: object, **__: object) -> None:
+        if next(calls) == count:
+            raise KeyboardInterrupt(event)
+
+    return callback
+
+
+def stopped(config: TrainingConfig, run: Path, event: str, count: int = 1) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EarlyStoppingCallback, event, stop_at(event, count))
+        with pytest.raises(KeyboardInterrupt, match=event):
+            train(config, run)
+    assert not (run / "best").exists()
+
+
+@pytest.mark.parametrize("event", ["on_save", "on_train_begin"])
+def test_a_run_stopped_half_way_or_before_its_first_state_goes_on_to_the_same_weights(
+    short: TrainingConfig, undisturbed: dict[str, torch.Tensor], tmp_path: Path, event: str
+) -> None:
+    stopped(short, tmp_path / "run", event)
+    assert bool(list((tmp_path / "run" / "state").glob("checkpoint-*"))) is (event == "on_save")
+    assert same(undisturbed, weights(train(short, tmp_path / "run", resume=True)))
+
+
+def test_a_state_that_was_cut_off_while_it_was_saved_is_passed_over(
+    short: TrainingConfig, undisturbed: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    stopped(short, tmp_path / "run", "on_save")
+    cut = tmp_path / "run" / "state" / "checkpoint-9999"
+    cut.mkdir()
+    (cut / "model.safetensors").write_bytes(b"half")
+    assert same(undisturbed, weights(train(short, tmp_path / "run", resume=True)))
+
+
+def test_early_stopping_waits_as_long_in_a_run_that_was_resumed(short: TrainingConfig, tmp_path: Path) -> None:
+    optim = replace(short.optim, epochs=4, evaluations=100, patience=2, encoder_rate=1e-9, head_rate=1e-9)
+    config = replace(short, optim=optim)
+    stopped(config, tmp_path / "run", "on_save", 2)
+    train(config, tmp_path / "run", resume=True)
+    assert sorted(folder.name for folder in (tmp_path / "run" / "state").glob("checkpoint-*")) == [
+        "checkpoint-1",
+        "checkpoint-3",
+    ]
 
 
 def test_a_folder_holds_one_run(short: TrainingConfig, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no training run to resume"):
         train(short, tmp_path / "run", resume=True)
-    shutil.rmtree(tmp_path / "run", ignore_errors=True)
     train(replace(short, optim=replace(short.optim, epochs=1, evaluations=1)), tmp_path / "run")
     with pytest.raises(ValueError, match="--resume"):
         train(short, tmp_path / "run")
@@ -74,6 +128,88 @@ def test_missing_pages_are_named(short: TrainingConfig, tmp_path: Path) -> None:
     config = replace(short, data=DataConfig(train=(str(tmp_path / "gone.jsonl"),)))
     with pytest.raises(ValueError, match=r"gone\.jsonl: no such file"):
         train(config, tmp_path / "run")
+
+
+def test_a_run_that_could_not_start_leaves_its_folder_free(short: TrainingConfig, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no such file"):
+        train(replace(short, data=DataConfig(train=("gone.jsonl",))), tmp_path / "run")
+    (tmp_path / "pages").mkdir()
+    write_pages(tmp_path / "pages" / "a.jsonl", toy_pages())
+    with pytest.raises(OSError, match="pages"):
+        train(replace(short, data=replace(short.data, train=(str(tmp_path / "pages"),))), tmp_path / "run")
+    with pytest.raises(ValueError, match="nothing to learn from"):
+        train(replace(short, data=replace(short.data, train=())), tmp_path / "run")
+    train(replace(short, optim=replace(short.optim, epochs=1, evaluations=1)), tmp_path / "run")
+
+
+def test_a_base_without_the_tokens_of_the_encoding_is_refused(short: TrainingConfig, tmp_path: Path) -> None:
+    base = shutil.copytree(short.base, tmp_path / "base")
+    tokenizer = (base / "tokenizer.json").read_text(encoding="utf-8")
+    (base / "tokenizer.json").write_text(tokenizer.replace("[unused0]", "[other]"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"no \[unused0\]"):
+        train(replace(short, base=str(base)), tmp_path / "run")
+
+
+def test_paragraphs_in_doubt_teach_as_much_as_their_weight(short: TrainingConfig, tmp_path: Path) -> None:
+    def run(name: str, label: str, doubt_weight: float) -> dict[str, torch.Tensor]:
+        pages = [
+            replace(page, labels=[label, *(page.labels or [])[1:]], extra={**page.extra, "doubt": [0]})
+            for page in toy_pages()[:18]
+        ]
+        file = write_pages(tmp_path / f"{name}.jsonl", pages)
+        config = replace(
+            short,
+            data=replace(short.data, train=(file,)),
+            augment=AugmentConfig(crop=0, strip_furniture=0, only_furniture=0, skip_uniform=0, repeat_rare=0),
+            optim=replace(short.optim, epochs=1, evaluations=1, doubt_weight=doubt_weight),
+        )
+        return weights(train(config, tmp_path / name))
+
+    assert same(run("promo", "promo", 0.0), run("teaser", "teaser", 0.0))
+    assert not same(run("promo-half", "promo", 0.5), run("teaser-half", "teaser", 0.5))
+
+
+class Fixed(torch.nn.Module):
+    """A network that gives these logits whatever it reads."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = torch.nn.Parameter(logits)
+
+    def forward(self, *_: torch.Tensor) -> torch.Tensor:
+        return self.logits
+
+
+def trainer(config: TrainingConfig, model: torch.nn.Module, folder: Path) -> PageTrainer:
+    return PageTrainer(config, model=model, args=TrainingArguments(str(folder), use_cpu=True, report_to=[]))
+
+
+def test_the_loss_is_the_mean_over_markers_weighted_by_doubt_and_class(tmp_path: Path) -> None:
+    optim = OptimConfig(class_weights=(1.0, 3.0), label_smoothing=0.0)
+    config = TrainingConfig(labels=("keep", "drop"), augment=AugmentConfig(repeat_rare=0), optim=optim)
+    logits = torch.tensor([[[0.0, 0.0], [2.0, 0.0], [0.0, 1.0], [9.0, -9.0]]])
+    inputs = {
+        "input_ids": torch.zeros(1, 4),
+        "features": torch.zeros(1, 4, 1),
+        "attention_mask": torch.ones(1, 4),
+        "labels": torch.tensor([[0, 1, 0, IGNORED]]),
+        "weights": torch.tensor([[1.0, 1.0, 0.5, 7.0]]),
+    }
+    loss = trainer(config, Fixed(logits), tmp_path).compute_loss(Fixed(logits), inputs)
+    each = [math.log(2), math.log(1 + math.exp(2)), math.log(1 + math.exp(1))]
+    assert loss.item() == pytest.approx((each[0] + 3 * each[1] + 0.5 * each[2]) / 4.5, rel=1e-5)
+
+
+def test_new_layers_learn_at_their_own_rate_and_vectors_do_not_decay(short: TrainingConfig, tmp_path: Path) -> None:
+    config = replace(short, optim=replace(short.optim, encoder_rate=1e-5, head_rate=1e-3, weight_decay=0.1))
+    network = load_base(short.base, len(short.labels))
+    groups = trainer(config, network, tmp_path).create_optimizer().param_groups
+    settings = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    expected = {
+        id(p): (1e-5 if name.startswith("encoder.") else 1e-3, 0.1 if p.ndim > 1 else 0.0)
+        for name, p in network.named_parameters()
+    }
+    assert settings == expected
 
 
 def test_without_dev_pages_sites_are_held_out(short: TrainingConfig, tmp_path: Path) -> None:

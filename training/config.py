@@ -147,7 +147,7 @@ def _build(cls: type[Any], values: dict[str, Any], prefix: str) -> Any:
 def _checked(key: str, kind: str, value: Any) -> Any:
     if kind.startswith("tuple"):
         element = str if "str" in kind else (int, float)
-        if not isinstance(value, list) or not all(isinstance(v, element) for v in value):
+        if not isinstance(value, list) or not all(isinstance(v, element) and not isinstance(v, bool) for v in value):
             raise ValueError(f"'{key}' should be a list of {'strings' if element is str else 'numbers'}")
         return tuple(value)
     expected: Any = {"int": int, "float": (int, float), "str": str}[kind.removesuffix(" | None")]

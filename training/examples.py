@@ -38,13 +38,17 @@ def load_pages(files: Sequence[str], labels: Sequence[str], corrections: str | N
                 raise ValueError(str(page))
             if page.labels is None:
                 raise ValueError(f"{file}: page {page.id!r} has no labels")
+            _correct(page.labels, fixes.get(page.id, {}), f"{corrections}: page {page.id!r}")
             unknown = set(page.labels) - set(labels)
             if unknown:
                 raise ValueError(
                     f"{file}: page {page.id!r} has labels {sorted(unknown)}; the config knows {list(labels)}"
                 )
-            for index, label in fixes.get(page.id, {}).items():
-                page.labels[index] = label
+            doubt = page.extra.get("doubt") or []
+            if not isinstance(doubt, list) or any(i not in range(len(page.labels)) for i in doubt):
+                raise ValueError(
+                    f"{file}: page {page.id!r}: 'doubt' should be indexes of its {len(page.labels)} paragraphs"
+                )
             if page.paragraphs:
                 pages.append(page)
     return pages
@@ -70,10 +74,25 @@ def _rank(page: Page) -> bytes:
 
 def _load_corrections(file: str) -> dict[str, dict[int, str]]:
     found: dict[str, dict[int, str]] = {}
-    for line in Path(file).read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        found[record["id"]] = {int(index): label for index, label in record["labels"].items()}
+    for number, line in enumerate(Path(file).read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            labels = {int(index): str(label) for index, label in record["labels"].items()}
+            found.setdefault(record["id"], {}).update(labels)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f'{file}: line {number}: expected {{"id": …, "labels": {{"<index>": "<label>"}}}}: {error!r}'
+            ) from error
     return found
+
+
+def _correct(labels: list[str], fixes: dict[int, str], where: str) -> None:
+    for index, label in fixes.items():
+        if index not in range(len(labels)):
+            raise ValueError(f"{where}: there is no paragraph {index}, it has {len(labels)}")
+        labels[index] = label
 
 
 def tokenized(pages: Iterable[Page], encoder: Encoder, labels: Sequence[str], doubt_weight: float) -> datasets.Dataset:
@@ -229,11 +248,13 @@ def _cut(
 
 
 def _batched(examples: list[Example], size: int, rng: np.random.Generator) -> list[list[Example]]:
-    """Batches of windows of like length (little padding) in random order. A last short batch is dropped: its windows
-    come again in the next epoch."""
+    """Batches of windows of like length (little padding) in random order. What would be a last short batch is left
+    out: windows drawn at random, others in the next epoch."""
     order = [examples[i] for i in rng.permutation(len(examples))]
+    if len(order) > size:
+        order = order[: len(order) - len(order) % size]
     batches = []
     for start in range(0, len(order), size * 50):
         pool = sorted(order[start : start + size * 50], key=lambda example: example.tokens)
-        batches += [pool[i : i + size] for i in range(0, len(pool) - size + 1, size)] or [pool]
+        batches += [pool[i : i + size] for i in range(0, len(pool), size)]
     return [batches[i] for i in rng.permutation(len(batches))]

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from torch.utils.data import SequentialSampler
 from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainingArguments, set_seed
 
+from pagelabel.data.page import Page
 from pagelabel.data.splits import split_by_site
 from pagelabel.model.checkpoint import Checkpoint, is_checkpoint, load_info, save_checkpoint
 from pagelabel.model.encoding import Encoder, EncodingConfig
@@ -35,6 +36,7 @@ from pagelabel.training.examples import (
 )
 
 _METRIC = "eval_macro_f1"
+_CONFIG = "config.json"
 
 
 class PageTrainer(Trainer):  # type: ignore[misc]
@@ -53,7 +55,7 @@ class PageTrainer(Trainer):  # type: ignore[misc]
         losses = torch.nn.functional.cross_entropy(
             logits[chosen], labels, reduction="none", label_smoothing=self._config.optim.label_smoothing
         )
-        weights = inputs["weights"][chosen] * self._class_weights[labels]
+        weights = inputs["weights"][chosen] * self._class_weights.to(labels.device)[labels]
         loss = (losses * weights).sum() / weights.sum().clamp_min(1e-6)
         return (loss, {"logits": logits}) if return_outputs else loss
 
@@ -95,20 +97,15 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     result as a run that was never stopped. Raises ValueError on data or settings that do not fit.
     """
     output = Path(output)
-    _guard_config(output, config, resume)
+    _guard(output, config, resume)
     if config.optim.threads:
         torch.set_num_threads(config.optim.threads)
     set_seed(config.seed)
     pages = load_pages(config.data.train, config.labels, config.data.corrections)
-    dev_files = list(config.data.dev)
-    if dev_files:
-        dev = load_pages(dev_files, config.labels)
+    if config.data.dev:
+        dev = load_pages(config.data.dev, config.labels)
     else:
         pages, dev = split_by_site(pages, config.data.dev_share, config.seed)
-        # Export fits the temperature on them and measures parity, so they are kept.
-        dev_files = [str((output / "dev.jsonl").resolve())]
-        lines = "".join(page.to_json() + "\n" for page in dev)
-        Path(dev_files[0]).write_text(lines, encoding="utf-8")
     if not pages or not dev:
         raise ValueError(f"nothing to learn from: {len(pages)} training pages, {len(dev)} dev pages")
     network, tokenizer = load_start(config.base, config.labels, config.layers)
@@ -122,6 +119,10 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         f"{sum(example.tokens for example in plan)} tokens",
         file=sys.stderr,
     )
+    output.mkdir(parents=True, exist_ok=True)
+    dev_files = list(config.data.dev) or [_keep(dev, output)]
+    data = {Path(file).name: _sha256(file) for file in (*config.data.train, *dev_files)}
+    (output / _CONFIG).write_text(_config_text(config), encoding="utf-8")
     started = time.time()
     trainer = PageTrainer(
         config,
@@ -134,7 +135,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         preprocess_logits_for_metrics=lambda logits, _: logits.argmax(-1),
         callbacks=[EarlyStoppingCallback(config.optim.patience)],
     )
-    trainer.train(resume_from_checkpoint=resume)
+    trainer.train(resume_from_checkpoint=_last_state(output) if resume else None)
     best = {name.removeprefix("eval_"): value for name, value in _best(trainer).items()}
     info = {
         "labels": list(config.labels),
@@ -142,7 +143,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         "encoder": network.encoder.config.to_dict(),
         "start": load_info(config.base) if is_checkpoint(config.base) else None,
         "training": config.to_dict(),
-        "data": {Path(file).name: _sha256(file) for file in (*config.data.train, *dev_files)},
+        "data": data,
         "dev": dev_files,
         "pages": {"train": len(pages), "dev": len(dev)},
         "metrics": best,
@@ -174,21 +175,36 @@ def _encoding(config: TrainingConfig, tokenizer: Tokenizer) -> EncodingConfig:
     )
 
 
-def _guard_config(output: Path, config: TrainingConfig, resume: bool) -> None:
+def _guard(output: Path, config: TrainingConfig, resume: bool) -> None:
     """A run's folder holds one run: another config, or a second start without `resume`, is refused."""
-    file = output / "config.json"
-    text = json.dumps(config.to_dict(), indent=1)
+    file = output / _CONFIG
     if file.exists():
         if not resume:
             raise ValueError(f"{output} holds a training run: use --resume to go on with it, or another folder")
-        if json.loads(file.read_text(encoding="utf-8")) != json.loads(text):
+        if json.loads(file.read_text(encoding="utf-8")) != json.loads(_config_text(config)):
             raise ValueError(
                 f"{file}: the run was started with other settings; resume with those, or use another folder"
             )
     elif resume:
         raise ValueError(f"{output}: no training run to resume there")
-    output.mkdir(parents=True, exist_ok=True)
-    file.write_text(text + "\n", encoding="utf-8")
+
+
+def _config_text(config: TrainingConfig) -> str:
+    return json.dumps(config.to_dict(), indent=1) + "\n"
+
+
+def _keep(dev: Sequence[Page], output: Path) -> str:
+    """Write the held-out pages into the run's folder: export fits the temperature on them and measures parity."""
+    file = (output / "dev.jsonl").resolve()
+    file.write_text("".join(page.to_json() + "\n" for page in dev), encoding="utf-8")
+    return str(file)
+
+
+def _last_state(output: Path) -> str | None:
+    """The last state that was saved whole (the trainer writes trainer_state.json last), or None to begin anew."""
+    saved = [file.parent for file in (output / "state").glob("checkpoint-*/trainer_state.json")]
+    last = max(saved, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), default=None)
+    return None if last is None else str(last)
 
 
 def _arguments(output: Path, config: TrainingConfig, steps: int) -> TrainingArguments:
@@ -212,6 +228,8 @@ def _arguments(output: Path, config: TrainingConfig, steps: int) -> TrainingArgu
         load_best_model_at_end=True,
         metric_for_best_model=_METRIC,
         greater_is_better=True,
+        # Else a resumed run forgets how long early stopping has waited.
+        restore_callback_states_from_checkpoint=True,
         logging_steps=min(50, interval),
         label_names=["labels"],
         remove_unused_columns=False,

@@ -1,0 +1,89 @@
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from pagelabel.data.page import ARTICLE_LABELS, Page
+from pagelabel.export.calibrate import fit_temperature, fit_thresholds
+from pagelabel.model.bundle import BundleConfig
+from pagelabel.model.encoding import EncodingConfig
+from pagelabel.model.labels import LABELS
+
+ALLOWED = 0.003
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7, 4.0])
+def test_the_temperature_of_made_up_logits_is_found(temperature: float) -> None:
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(8_000, 5)) * 2
+    gold = (true + rng.gumbel(size=true.shape)).argmax(axis=1)
+    assert fit_temperature((true * temperature).astype(np.float32), gold) == pytest.approx(temperature, rel=0.05)
+
+
+def test_logits_of_any_size_have_a_temperature() -> None:
+    gold = np.array([0, 1, 1])
+    for size in (0.0, 1e30):
+        logits = np.array([[size, 0], [0, size], [size, 0]], dtype=np.float32)
+        assert 0 < fit_temperature(logits, gold) < 10
+
+
+def made_up(seed: int, shaky: float = 0.15) -> tuple[npt.NDArray[np.float32], Page]:
+    """A page of long article paragraphs and short others; the logits take some of the article for promo."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(LABELS, size=400, p=[0.5, 0.1, 0.2, 0.12, 0.08]).tolist()
+    page = Page("a", ["word " * (30 if label in ARTICLE_LABELS else 3) for label in labels], None, labels)
+    gold = np.array([LABELS.index(label) for label in labels])
+    logits = rng.normal(size=(400, 5)).astype(np.float32)
+    logits[np.arange(400), gold] += 3
+    wrong = np.flatnonzero((gold == 0) & (rng.random(400) < shaky))
+    logits[wrong, 2] = logits[wrong, 0] + 0.3
+    return 2 * logits, page
+
+
+def scores(logits: npt.NDArray[np.float32], page: Page, thresholds: dict[str, float]) -> tuple[float, float]:
+    """Macro-F1, and word-weighted F1 of the article, of the labels that a bundle with these thresholds gives."""
+    given, _ = BundleConfig(LABELS, EncodingConfig(), 1.0, thresholds, {}, {}).decide(logits)
+    gold = page.labels or []
+    macro = f1_score(gold, given, average="macro", labels=sorted(set(gold)), zero_division=0)
+    article = f1_score(
+        [label in ARTICLE_LABELS for label in gold],
+        [label in ARTICLE_LABELS for label in given],
+        sample_weight=[len(text.split()) for text in page.paragraphs],
+    )
+    return macro, article
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0, 0.5))
+def test_thresholds_never_cost_more_than_allowed_and_never_harm_the_article(seed: int, shaky: float) -> None:
+    logits, page = made_up(seed, shaky)
+    before = scores(logits, page, {})
+    after = scores(logits, page, fit_thresholds(logits, [page], LABELS, 1.0))
+    assert after[0] >= before[0] - ALLOWED - 1e-9
+    assert after[1] >= before[1] - 1e-9
+
+
+def test_thresholds_bring_back_an_article_that_the_model_doubts() -> None:
+    logits, page = made_up(0)
+    thresholds = fit_thresholds(logits, [page], LABELS, 1.0)
+    assert set(thresholds) == {"promo", "teaser", "donation"}
+    assert scores(logits, page, thresholds)[1] > scores(logits, page, {})[1] + 0.01
+
+
+def test_where_thresholds_gain_nothing_there_are_none() -> None:
+    labels = list(LABELS) * 4
+    page = Page("a", ["word"] * len(labels), None, labels)
+    logits = 20 * np.eye(5, dtype=np.float32)[[LABELS.index(label) for label in labels]]
+    assert fit_thresholds(logits, [page], LABELS, 1.0) == {}
+
+
+def test_thresholds_are_of_calibrated_probabilities() -> None:
+    logits, page = made_up(0)
+    assert fit_thresholds(logits * 8, [page], LABELS, 8.0) == fit_thresholds(logits, [page], LABELS, 1.0)
+
+
+def test_labels_without_an_article_have_no_thresholds() -> None:
+    page = Page("a", ["word"] * 2, None, ["keep", "drop"])
+    assert fit_thresholds(np.eye(2, dtype=np.float32), [page], ("keep", "drop"), 1.0) == {}

@@ -123,13 +123,11 @@ def _ratio(times: dict[str, list[float]]) -> dict[str, float]:
 
 
 def _amounts(labeler: Labeler, pages: list[Page], seconds: float) -> dict[str, float]:
-    tokens = sum(len(ids) + 1 for page in pages for ids in labeler.encoder.tokenize(page.paragraphs))
-    read = sum(len(window.ids) for page in pages for window in labeler.encoder.windows(page.paragraphs))
+    tokens = sum(len(ids) for page in pages for ids in labeler.model.encoded(page.paragraphs))
     size = sum(len(text.encode("utf-8", "replace")) for page in pages for text in page.paragraphs)
     return {
         "paragraphs_per_second": round(sum(len(page.paragraphs) for page in pages) / seconds),
         "tokens_per_second": round(tokens / seconds),
-        "tokens_per_second_with_context": round(read / seconds),
         "text_megabytes_per_second": round(size / 1e6 / seconds, 3),
     }
 

@@ -65,16 +65,17 @@ def read_html(stream: Stream, source: str, options: ReadOptions) -> Iterator[Pag
         yield page
 
 
-def page_of_html(data: bytes, page_id: str) -> Page:
+def page_of_html(data: bytes, page_id: str, charset: str | None = None) -> Page:
     """The page that an HTML or XHTML file shows: its `<title>` in `extra["title"]`, its canonical address in `url`.
 
-    Its encoding is that of the byte order mark, or UTF-8 if the data are that, or what the page declares, or detected.
-    Raises ValueError if the data are binary, or so deeply nested that parsing them could take minutes.
+    Its encoding is that of the byte order mark, or UTF-8 if the data are that, or what the server (`charset`) or
+    the page declares, or detected. Raises ValueError if the data are binary, or so deeply nested that parsing them
+    could take minutes.
     """
     from resiliparse.parse.html import HTMLTree
 
     declared = _DECLARED_ENCODING.search(data[:4096])
-    html = decode(data, declared[1].decode("ascii") if declared else None)
+    html = decode(data, charset or (declared[1].decode("ascii") if declared else None))
     if html.startswith("<?xml"):
         html = _XML_EMPTY_TAG.sub(r"<\1\2></\1>", html)
     _check_cost(html)

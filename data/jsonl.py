@@ -1,4 +1,4 @@
-"""Pages from JSON lines: one object a line, `{"id": …, "url": …, "paragraphs": […], …}`."""
+"""Pages from JSON lines: one object a line, `{"id": …, "url": …, "paragraphs": […], …}` or with a `text` to be cut."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pagelabel.data.page import Page, PageError
+from pagelabel.data.records import page_of_record
 from pagelabel.data.streams import ReadOptions, Stream, bounded_lines
 
 
@@ -34,7 +35,7 @@ def read_jsonl(stream: Stream, source: str, options: ReadOptions) -> Iterator[Pa
         if not line.strip():
             continue
         try:
-            yield Page.from_record(_parse(line.decode("utf-8", "replace")), f"{source}:{number}")
+            yield page_of_record(_parse(line.decode("utf-8", "replace")), f"{source}:{number}", options)
         except json.JSONDecodeError as error:
             yield PageError(source, position, f"not valid JSON: {error.msg} (column {error.colno})")
         except RecursionError:

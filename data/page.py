@@ -17,7 +17,8 @@ class Page:
 
     `labels` and `scores` (the calibrated probability of each label given) are as long as `paragraphs`,
     or None where the page has not been labelled. `extra` holds the fields of the page's JSON line that
-    pagelabel does not know, so that they survive a round trip.
+    pagelabel does not know, so that they survive a round trip. `source_field` names the one of them that holds the
+    text which the paragraphs were cut from, for records that had a text in their place.
     """
 
     id: str
@@ -26,6 +27,12 @@ class Page:
     labels: list[str] | None = None
     scores: list[float] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    source_field: str | None = None
+
+    @property
+    def source_text(self) -> str | None:
+        """The text that the paragraphs were cut from, where the record had one."""
+        return None if self.source_field is None else str(self.extra[self.source_field])
 
     def text(self, keep: Collection[str] = ARTICLE_LABELS) -> str:
         """The paragraphs whose label is in `keep`, one a line. Raises ValueError on a page without labels."""

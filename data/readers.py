@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from pathlib import PurePath
 
 from pagelabel.data.html import read_html
 from pagelabel.data.jsonl import read_jsonl
 from pagelabel.data.page import Page, PageError
+from pagelabel.data.parquet import read_parquet
+from pagelabel.data.sources import expand, is_remote, open_source
 from pagelabel.data.streams import (
     COMPRESSED_SUFFIXES,
     MAX_PAGE_BYTES,
@@ -24,11 +25,27 @@ from pagelabel.data.streams import (
     why_unreadable,
 )
 from pagelabel.data.text import read_text
+from pagelabel.data.warc import read_warc
 
-READERS: dict[str, Reader] = {"html": read_html, "jsonl": read_jsonl, "text": read_text}
-_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".html": "html", ".htm": "html", ".xhtml": "html"}
+READERS: dict[str, Reader] = {
+    "html": read_html,
+    "jsonl": read_jsonl,
+    "parquet": read_parquet,
+    "text": read_text,
+    "warc": read_warc,
+}
+_SUFFIXES = {
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
+    **dict.fromkeys((".parquet", ".arrow", ".arrows", ".feather"), "parquet"),
+    **dict.fromkeys((".warc", ".wet"), "warc"),
+}
+# They uncompress by themselves, record by record or column by column.
+_RAW = frozenset(("parquet", "warc"))
+_EXTRAS = {"pyarrow": "parquet", "fastwarc": "warc"}
 _SNIFFED = 1024
 _MARKUP = re.compile(rb"<[!?a-zA-Z]")
+_MAGICS = ((b"WARC/", "warc"), (b"PAR1", "parquet"), (b"ARROW1", "parquet"), (b"\xff\xff\xff\xff", "parquet"))
 
 
 def read_pages(
@@ -37,60 +54,52 @@ def read_pages(
     *,
     text_mode: TextMode = "auto",
     max_page_bytes: int = MAX_PAGE_BYTES,
+    text_column: str = "text",
+    opened: Callable[[str, io.BufferedReader], object] | None = None,
 ) -> Iterator[Page | PageError]:
-    """The pages of a file, of the files of a folder (sorted, folders in folders too), or of standard input ("-").
+    """The pages of a file, of the files of a folder or a glob, of remote storage, or of standard input ("-"); see
+    `pagelabel.data.sources.expand`.
 
     The reader is the one named, or follows from the name: `.jsonl`, `.ndjson` and `.json` are JSON lines, `.html`,
-    `.htm` and `.xhtml` are HTML, all else is text; `.gz` and `.zst` behind are uncompressed. Standard input is told by
-    how it begins. What cannot be read is yielded as a PageError, and reading goes on behind it. Raises ValueError at
-    once for an unknown reader or option.
+    `.htm` and `.xhtml` are HTML, `.parquet`, `.arrow`, `.arrows` and `.feather` are columns, `.warc` and `.wet` are web
+    archives, all else is text; `.gz` and `.zst` behind are uncompressed. Standard input and web addresses without such
+    a name are told by how they begin. What cannot be read is yielded as a PageError, and reading goes on behind it.
+    `opened` is told of each file that is opened, for progress. Raises ValueError at once for an unknown reader or
+    option.
     """
     if reader is not None and reader not in READERS:
         raise ValueError(f"unknown reader {reader!r}; readers are {', '.join(sorted(READERS))}")
-    options = ReadOptions(text_mode, max_page_bytes)
-    return _read(source, reader, options)
+    options = ReadOptions(text_mode, max_page_bytes, text_column)
+    return _read(source, reader, options, opened or (lambda name, file: None))
 
 
-def _read(source: str, reader: str | None, options: ReadOptions) -> Iterator[Page | PageError]:
-    if source == "-":
-        yield from _stream(_standard_input(), source, reader, options, None)
-    elif os.path.isdir(source):
-        yield from _folder(source, reader, options)
-    else:
-        yield from _file(source, reader, options)
+def _read(
+    source: str, reader: str | None, options: ReadOptions, opened: Callable[[str, io.BufferedReader], object]
+) -> Iterator[Page | PageError]:
+    for name in expand(source):
+        if isinstance(name, PageError):
+            yield name
+        elif name == "-":
+            yield from _stream(_standard_input(), name, reader, options, None)
+        else:
+            yield from _file(name, reader, options, opened)
 
 
-def _folder(folder: str, reader: str | None, options: ReadOptions) -> Iterator[Page | PageError]:
-    broken: list[OSError] = []
-    empty = True
-    for place, folders, files in os.walk(folder, onerror=broken.append):
-        folders.sort()
-        for name in sorted(files):
-            empty = False
-            path = os.path.join(place, name)
-            if os.path.exists(path) and not os.path.isfile(path):
-                # Opening a pipe that nobody writes to would wait forever.
-                yield PageError(path, "", "not a regular file")
-            else:
-                yield from _file(path, reader, options)
-    for error in broken:
-        yield PageError(str(error.filename), "", why_unreadable(error))
-    if empty and not broken:
-        yield PageError(folder, "", "the folder has no files")
-
-
-def _file(source: str, reader: str | None, options: ReadOptions) -> Iterator[Page | PageError]:
-    path = Path(source)
+def _file(
+    source: str, reader: str | None, options: ReadOptions, opened: Callable[[str, io.BufferedReader], object]
+) -> Iterator[Page | PageError]:
+    path = PurePath(source)
     compressed_as = COMPRESSED_SUFFIXES.get(path.suffix.lower())
     name = path.with_suffix("") if compressed_as else path
-    chosen = reader or _SUFFIXES.get(name.suffix.lower(), "text")
+    chosen = reader or _SUFFIXES.get(name.suffix.lower(), None if is_remote(source) else "text")
     try:
-        file = path.open("rb")
+        file = open_source(source)
     except (OSError, ValueError) as error:
-        # ValueError: a NUL in the name.
+        # ValueError: a NUL in the name, or an address of no known kind.
         yield PageError(source, "", why_unreadable(error) if isinstance(error, OSError) else str(error))
         return
     with file:
+        opened(source, file)
         yield from _stream(file, source, chosen, options, compressed_as)
 
 
@@ -98,7 +107,7 @@ def _stream(
     file: io.BufferedReader, source: str, reader: str | None, options: ReadOptions, compressed_as: str | None
 ) -> Iterator[Page | PageError]:
     try:
-        stream = open_stream(file, compressed_as)
+        stream = file if reader in _RAW else open_stream(file, compressed_as)
     except ValueError as error:
         yield PageError(source, "", str(error))
         return
@@ -109,11 +118,20 @@ def _stream(
 
 
 def _pages(stream: Stream, source: str, reader: str | None, options: ReadOptions) -> Iterator[Page | PageError]:
-    yield from READERS[reader or _sniffed(stream)](stream, source, options)
+    try:
+        yield from READERS[reader or _sniffed(stream)](stream, source, options)
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        yield PageError(source, "", f"reading it needs {error.name}: pip install 'pagelabel[{_EXTRAS[error.name]}]'")
 
 
 def _sniffed(stream: Stream) -> str:
-    start = stream.peek(_SNIFFED)[:_SNIFFED].lstrip(b"\xef\xbb\xbf \t\r\n")
+    start = stream.peek(_SNIFFED)[:_SNIFFED]
+    for magic, reader in _MAGICS:
+        if start.startswith(magic):
+            return reader
+    start = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(b"{"):
         return "jsonl"
     return "html" if _MARKUP.match(start) else "text"

@@ -27,10 +27,12 @@ _DISCARD_BITE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What a reader is told: how text is cut into paragraphs, and how many (uncompressed) bytes a page may have."""
+    """What a reader is told: how text is cut into paragraphs, how many (uncompressed) bytes a page may have, and which
+    field or column of a record holds its text where it has no `paragraphs`."""
 
     text_mode: TextMode = "auto"
     max_page_bytes: int = MAX_PAGE_BYTES
+    text_column: str = "text"
 
     def __post_init__(self) -> None:
         if self.text_mode not in ("auto", "lines", "paragraphs"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pagelabel.model.bundle import BundleConfig
+from pagelabel.model.bundle import FLAT, HIERARCHICAL, BundleConfig
 from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.report import GroupScore
 
@@ -16,10 +16,14 @@ Gives every paragraph of a web page one label of:
 It reads the paragraph among its neighbours, as plain text; markup is not needed. The five labels of pagelabel are
 defined in its label guide, `data/label-guide.md`.
 
-Files: `model.onnx` (int8), `tokenizer.json`, `config.json` (labels in the order of the logits, encoding, temperature,
-thresholds, sha256, provenance), `reference.jsonl` (pages with token ids, features, logits and labels, for
-`pagelabel check` and for ports to other languages).
+Files: {files}, `config.json` (labels in the order of the logits, encoding, temperature, thresholds, sha256,
+provenance), `reference.jsonl` (pages with ids, features, logits and labels, for `pagelabel check` and for ports to
+other languages).
 """
+_FILES = {
+    FLAT: "`model.onnx` (int8), `tokenizer.json`",
+    HIERARCHICAL: "`paragraphs.onnx` (word table in int8) and `page.onnx` (fp32), `words.txt`",
+}
 
 _LIMITS = """## Limits
 
@@ -36,10 +40,13 @@ right behind a donation box inside an article taken for `donation`; quotes witho
 
 def model_card(config: BundleConfig, evaluations: dict[str, Evaluation]) -> str:
     """Markdown: recipe, scores by set, label, kind and view, calibration, parity and the commands that made them."""
-    parts = [_INTRO.format(labels=", ".join(f"`{label}`" for label in config.labels))]
+    files = _FILES[config.network]
+    parts = [_INTRO.format(labels=", ".join(f"`{label}`" for label in config.labels), files=files)]
     for name, evaluation in evaluations.items():
         parts.append(_scores(name, evaluation))
-    parts += [_parity(config), _recipe(config), _LIMITS]
+    flat = config.network == FLAT
+    parts += [_parity(config), _recipe(config)] if flat else [_fast_parity(config), _fast_recipe(config)]
+    parts.append(_LIMITS)
     return "\n".join(parts)
 
 
@@ -101,6 +108,32 @@ def _parity(config: BundleConfig) -> str:
 On {p["pages"]} pages ({p["paragraphs"]:,} paragraphs): token ids identical; fp32 ONNX against torch (first
 {p["torch_pages"]} pages) max |Δlogit| {p["fp32_logits"]:.1e}, labels equal; int8 against fp32:
 {p["int8_agreement"]:.2%} of labels agree, macro-F1 {p["int8_macro_f1"]:.4f} against {p["fp32_macro_f1"]:.4f}.
+"""
+
+
+def _fast_parity(config: BundleConfig) -> str:
+    p = config.provenance["parity"]
+    return f"""## Parity
+
+On {p["pages"]} pages ({p["paragraphs"]:,} paragraphs) against torch in fp32: {p["agreement"]:.2%} of labels agree, max
+|Δlogit| {p["logits"]:.1e}.
+"""
+
+
+def _fast_recipe(config: BundleConfig) -> str:
+    training = config.provenance["checkpoint"]["training"]
+    sizes = ", ".join(f"{key} {value}" for key, value in config.provenance["checkpoint"]["sizes"].items())
+    return f"""## Recipe
+
+`training/{training["name"]}.toml`: {training["optim"]["epochs"]} epochs of the labelled pages, their views, and
+unlabelled pages with the accurate model's probabilities; seed {training["seed"]}. Sizes: {sizes}. Temperature
+{config.temperature}, thresholds {config.thresholds or "none"}, fitted on the dev files. All settings are in
+`config.json` under `provenance`. Made with:
+
+```
+python -m pagelabel.training.fast --config training/{training["name"]}.toml -o runs/fast
+python -m pagelabel.export.fast runs/fast/best -o model/fast
+```
 """
 
 

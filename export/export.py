@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,29 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tokenizers import Tokenizer
 from tqdm import tqdm
 
-from pagelabel.data.corpus import corpus_files
-from pagelabel.data.page import Page, PageError
-from pagelabel.data.readers import read_pages
+from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_temperature, fit_thresholds
 from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_fp32, write_int8
 from pagelabel.export.parity import Logits, Parity, Tolerance, measure, same_tokens
 from pagelabel.export.reference import reference_rows
-from pagelabel.labeler import Labeler, load_encoder, open_session
-from pagelabel.model.bundle import CARD, CONFIG, MODEL, REFERENCE, TOKENIZER, BundleConfig, sha256
+from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages
+from pagelabel.flat import FlatModel
+from pagelabel.labeler import Labeler
+from pagelabel.model.bundle import CARD, CONFIG, FILES, FLAT, MODEL, REFERENCE, TOKENIZER, BundleConfig, sha256
 from pagelabel.model.checkpoint import Checkpoint, load_checkpoint
 from pagelabel.model.encoding import Encoder
-from pagelabel.training.evaluate import Evaluation
-from pagelabel.training.examples import load_pages, one_view
+from pagelabel.sessions import open_session
+from pagelabel.training.examples import one_view
 
-_REFERENCE_PAGES = 12
 _TORCH_PAGES = 40
-
-
-class ExportError(ValueError):
-    """The bundle was not written; the message says which check failed."""
 
 
 def export(
@@ -48,34 +42,10 @@ def export(
     ValueError when there are no labelled pages; `output` is untouched then.
     """
     output = Path(output)
-    if output.exists() and not (output / CONFIG).is_file():
-        raise ExportError(f"{output} exists and is not a bundle: choose another folder")
     loaded = load_checkpoint(checkpoint, attention="eager")
-    files = list(dev) or list(loaded.info.get("dev", ()))
-    if not files:
-        raise ExportError("the checkpoint names no dev files: name labelled pages with --dev")
-    sets: dict[str, list[Page]] = {}
-    for file in files:
-        name = Path(file).name
-        if name in sets:
-            raise ExportError(f"two dev files are named {name}: scores go by the name, so rename one")
-        sets[name] = load_pages([file], loaded.labels)
-        if not sets[name]:
-            raise ExportError(f"{file}: no labelled pages in it")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    try:
-        _write(loaded, sets, temporary, tolerance or Tolerance())
-        temporary.chmod(0o755)
-        if output.exists():
-            old = output.with_name(f".{output.name}.old{os.getpid()}")
-            output.rename(old)
-            temporary.rename(output)
-            shutil.rmtree(old)
-        else:
-            temporary.rename(output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    sets = dev_sets(list(dev) or list(loaded.info.get("dev", ())), loaded.labels)
+    with new_bundle(output) as folder:
+        _write(loaded, sets, folder, tolerance or Tolerance())
     return output
 
 
@@ -83,71 +53,59 @@ def _write(checkpoint: Checkpoint, sets: dict[str, list[Page]], folder: Path, to
     pages = [page for pages in sets.values() for page in pages]
     checkpoint.tokenizer.save(str(folder / TOKENIZER))
     config = BundleConfig(checkpoint.labels, checkpoint.encoding, 1.0, {}, {}, {})
-    encoder = load_encoder(folder, config)
+    encoder = Encoder(Tokenizer.from_file(str(folder / TOKENIZER)), checkpoint.encoding)
     with tempfile.TemporaryDirectory() as scratch:
         fp32 = Path(scratch) / "fp32.onnx"
         _say("writing the graph, fp32 and int8")
         write_fp32(checkpoint.network, fp32)
         write_int8(fp32, folder / MODEL)
-        int8 = Labeler(config, encoder, open_session(folder / MODEL, None))
+        int8 = Labeler(config, FlatModel(encoder, open_session(folder / MODEL, None)))
         bar = tqdm(pages, desc="int8 logits", unit="page", disable=not sys.stderr.isatty())
         logits = [int8.logits(page.paragraphs) for page in bar]
         _say("comparing torch, fp32 and int8")
-        fp32_labeler = Labeler(config, encoder, open_session(fp32, None))
-        parity = _parity(checkpoint, fp32_labeler, pages, logits, tolerance)
+        fp32_labeler = Labeler(config, FlatModel(encoder, open_session(fp32, None)))
+        parity = _parity(checkpoint, fp32_labeler, encoder, pages, logits, tolerance)
     flat = np.concatenate(logits)
     gold = np.array([checkpoint.labels.index(label) for page in pages for label in page.labels or ()])
     config = replace(config, temperature=fit_temperature(flat, gold))
     config = replace(config, thresholds=fit_thresholds(flat, pages, checkpoint.labels, config.temperature))
-    rows = reference_rows(checkpoint.network, encoder, config, _reference_pages())
+    rows = reference_rows(checkpoint.network, encoder, config, reference_pages())
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     (folder / REFERENCE).write_text("".join(lines), encoding="utf-8")
-    evaluations = _evaluations(sets, logits, config)
+    scores = evaluations(sets, logits, config)
     config = replace(
         config,
-        sha256={name: sha256(folder / name) for name in (MODEL, TOKENIZER, REFERENCE)},
+        sha256={name: sha256(folder / name) for name in FILES[FLAT]},
         provenance={
             "checkpoint": _portable(checkpoint.info),
             "parity": parity.to_dict(),
-            "metrics": {name: evaluation.summary() for name, evaluation in evaluations.items()},
+            "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
         },
     )
-    (folder / CARD).write_text(model_card(config, evaluations), encoding="utf-8")
+    (folder / CARD).write_text(model_card(config, scores), encoding="utf-8")
     (folder / CONFIG).write_text(config.to_json(), encoding="utf-8")
 
 
 def _parity(
-    checkpoint: Checkpoint, fp32: Labeler, pages: Sequence[Page], int8: Sequence[Logits], tolerance: Tolerance
+    checkpoint: Checkpoint,
+    fp32: Labeler,
+    encoder: Encoder,
+    pages: Sequence[Page],
+    int8: Sequence[Logits],
+    tolerance: Tolerance,
 ) -> Parity:
     """Token ids on all pages; logits on whole pages and one view of each, torch's on the first of them."""
-    other = same_tokens(Encoder(checkpoint.tokenizer, checkpoint.encoding), fp32.encoder, pages)
+    other = same_tokens(Encoder(checkpoint.tokenizer, checkpoint.encoding), encoder, pages)
     if other is not None:
         raise ExportError(f"token ids of page {other!r} differ between checkpoint and bundle")
     number = {id(page): i for i, page in enumerate(pages)}
     some = one_view(pages)
     quantised = np.concatenate([int8[number[id(page)]] for page in some])
-    parity = measure(checkpoint.network, fp32, some, quantised, _TORCH_PAGES)
+    parity = measure(checkpoint.network, fp32, encoder, some, quantised, _TORCH_PAGES)
     failures = parity.failures(tolerance)
     if failures:
         raise ExportError("parity not reached, nothing written: " + "; ".join(failures))
     return parity
-
-
-def _reference_pages() -> list[Page]:
-    pages = [page for file in corpus_files() for page in read_pages(file) if not isinstance(page, PageError)]
-    return pages[:: max(1, len(pages) // _REFERENCE_PAGES)][:_REFERENCE_PAGES]
-
-
-def _evaluations(sets: dict[str, list[Page]], logits: Sequence[Logits], config: BundleConfig) -> dict[str, Evaluation]:
-    rows = iter(logits)
-    out = {}
-    for name, pages in sets.items():
-        decided = [config.decide(next(rows)) for _ in pages]
-        given = [
-            replace(page, labels=labels, scores=scores) for page, (labels, scores) in zip(pages, decided, strict=True)
-        ]
-        out[name] = Evaluation.of(pages, given, config.labels)
-    return out
 
 
 def _portable(info: dict[str, Any]) -> dict[str, Any]:

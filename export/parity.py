@@ -91,12 +91,17 @@ def torch_logits(network: PageNetwork, encoder: Encoder, paragraphs: Sequence[st
 
 
 def measure(
-    network: PageNetwork, fp32: Labeler, pages: Sequence[Page], int8_logits: Logits, torch_pages: int
+    network: PageNetwork,
+    fp32: Labeler,
+    encoder: Encoder,
+    pages: Sequence[Page],
+    int8_logits: Logits,
+    torch_pages: int,
 ) -> Parity:
     """Compare torch (on the first `torch_pages`), fp32 ONNX and int8 logits of `pages`."""
     gold = np.array([fp32.labels.index(label) for page in pages for label in page.labels or ()])
     by_page = [fp32.logits(page.paragraphs) for page in pages]
-    reference = np.concatenate([torch_logits(network, fp32.encoder, page.paragraphs) for page in pages[:torch_pages]])
+    reference = np.concatenate([torch_logits(network, encoder, page.paragraphs) for page in pages[:torch_pages]])
     start = np.concatenate(by_page[:torch_pages])
     fp32_logits = np.concatenate(by_page)
     labels, quantised = fp32_logits.argmax(axis=1), int8_logits.argmax(axis=1)

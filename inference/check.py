@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from pagelabel.labeler import Labeler
-from pagelabel.model.bundle import REFERENCE, shipped_bundle
+from pagelabel.model.bundle import IDS, REFERENCE, find_bundle
+from pagelabel.model.features import page_features
 
 # int8 against the fp32 logits of torch; the same share that export demands on real pages.
 _LEAST_AGREEMENT = 0.97
@@ -29,17 +30,16 @@ class Check:
 def check_bundle(bundle: str | Path | None = None, *, threads: int | None = None) -> Check:
     """Verify digests, token ids, features and labels of a bundle without torch. Raises BundleError if it is broken."""
     labeler = Labeler.load(bundle, threads=threads)
-    folder = shipped_bundle() if bundle is None else Path(bundle)
+    folder = find_bundle(bundle)
     problems: list[str] = []
     pages = paragraphs = same = 0
     for line in (folder / REFERENCE).read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         pages += 1
-        windows = list(labeler.encoder.windows(row["paragraphs"]))
-        if [window.ids.tolist() for window in windows] != row["windows"]:
+        if labeler.model.encoded(row["paragraphs"]) != row[IDS[labeler.config.network]]:
             problems.append(f"reference page {row['id']!r}: token ids differ from those stored")
             continue
-        features = np.concatenate([window.features[window.core_markers] for window in windows])
+        features = page_features(row["paragraphs"])
         if np.abs(features - np.array(row["features"])).max() > _FEATURE_TOLERANCE:
             problems.append(f"reference page {row['id']!r}: features differ from those stored")
         given = labeler.label(row["paragraphs"]).labels or []

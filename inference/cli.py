@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pagelabel import label_command
-from pagelabel.model.bundle import BundleError, read_bundle, shipped_bundle
+from pagelabel.model.bundle import BundleError, find_bundle, read_bundle
+from pagelabel.workers import WorkerError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"pagelabel: {args.verb} needs {error.name}: pip install 'pagelabel[train]'", file=sys.stderr)
         return 2
-    except (BundleError, ValueError, OSError) as error:
+    except (BundleError, WorkerError, ValueError, OSError) as error:
         print(f"pagelabel: {error}", file=sys.stderr)
         return 1
     return code
@@ -39,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     label = verbs.add_parser(
-        "label", help="label pages: text, HTML or JSON lines in; JSON lines, text, TSV or HTML out"
+        "label", help="label pages: text, HTML, JSON lines, Parquet or WARC in; JSON lines, Parquet, text and more out"
     )
     label_command.add_arguments(label)
     label.set_defaults(run=label_command.run)
@@ -99,9 +100,10 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
-    folder = shipped_bundle() if args.bundle is None else Path(args.bundle)
+    folder = find_bundle(args.bundle)
     config = read_bundle(folder)
     print(f"bundle       {folder}")
+    print(f"network      {config.network}")
     print(f"labels       {', '.join(config.labels)}")
     print(f"temperature  {config.temperature}")
     print(f"thresholds   {config.thresholds or 'none'}")

@@ -3,101 +3,197 @@
 from __future__ import annotations
 
 import argparse
-import os
+import io
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
-from tqdm import tqdm
-
-from pagelabel.data.page import Page, PageError
+from pagelabel.data.page import ARTICLE_LABELS, Page, PageError
 from pagelabel.data.readers import READERS, read_pages
+from pagelabel.data.sources import expand, size_of
+from pagelabel.data.streams import MAX_PAGE_BYTES
+from pagelabel.filters import UNSURE, keep_labels, mark_unsure
 from pagelabel.labeler import Labeler
-from pagelabel.outputs import FORMATS, UNSURE, make_writer, mark_unsure
+from pagelabel.model.bundle import BundleConfig, find_bundle, read_bundle
+from pagelabel.outputs import FORMATS, Writer, make_writer
+from pagelabel.progress import Progress
+from pagelabel.runs import ShardedRun
+from pagelabel.sinks import open_sink, replaced
+from pagelabel.workers import Item, label_here, label_in_workers
+
+_SHARD_PAGES = 10_000
+
+
+class UsageError(ValueError):
+    """Options that do not go together."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sources", nargs="+", metavar="FILE", help="files or folders of pages, or - for standard input")
-    parser.add_argument("--from", dest="reader", choices=sorted(READERS), help="how to read them (default: by name)")
-    parser.add_argument(
+    add = parser.add_argument
+    add(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="files, folders, globs, s3:// gs:// https:// addresses, or - for stdin",
+    )
+    add("--from", dest="reader", choices=sorted(READERS), help="how to read them (default: by name)")
+    add(
         "--text-mode",
         choices=("auto", "lines", "paragraphs"),
         default="auto",
         help="text input: one paragraph a line, or hard-wrapped paragraphs between blank lines (default: detected)",
     )
-    parser.add_argument("--to", dest="format", choices=FORMATS, default="jsonl", help="output format (default: jsonl)")
-    parser.add_argument("--keep", default="body,quote", help="labels that --to text keeps (default: body,quote)")
-    parser.add_argument("--min-score", type=float, default=0.0, help='labels with a lower score become "unsure"')
-    parser.add_argument("-o", "--output", type=Path, help="output file, complete or not there (default: stdout)")
-    parser.add_argument("--errors", type=Path, help="write a JSON line for each page that could not be read")
-    parser.add_argument("--model", help="bundle folder (default: the model that comes with the package)")
-    parser.add_argument("--threads", type=int, help="cores to use (default: all)")
+    add("--text-column", default="text", help="field or column to cut where there are no paragraphs (default: text)")
+    add("--max-page-bytes", type=int, default=MAX_PAGE_BYTES, help="larger pages are errors (default: 64 MiB)")
+    add("--to", dest="format", choices=tuple(FORMATS), default="jsonl", help="output format (default: jsonl)")
+    add("--keep", help="write paragraphs of these labels only (default: all; for --to text body,quote)")
+    add("--drop", help="write no paragraphs of these labels")
+    add("--min-score", type=float, default=0.0, help='labels with a lower score become "unsure", which is kept')
+    add(
+        "-o",
+        "--output",
+        help="output file, complete or not there, or a folder (ends with /) for a run in shards that can be resumed "
+        "(default: stdout)",
+    )
+    add("--shard-pages", type=int, help=f"input pages a shard of a folder (default: {_SHARD_PAGES:,})")
+    add("--errors", type=Path, help="write a JSON line for each page that could not be read (a folder has its own)")
+    add("--model", help="bundle folder, or the name of a model that comes with the package (default: accurate)")
+    add("--workers", type=int, default=1, help="processes to label in, one thread each (default: 1)")
+    add("--threads", type=int, help="cores to use without --workers (default: all)")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 if every page was labelled, 1 if any was not, 2 on wrong usage."""
-    labeler = Labeler.load(args.model, threads=args.threads)
-    keep = [label.strip() for label in args.keep.split(",") if label.strip()]
-    unknown = sorted(set(keep) - set(labeler.labels))
-    if unknown:
-        print(
-            f"pagelabel: --keep: unknown label {unknown[0]!r}; labels are {', '.join(labeler.labels)}", file=sys.stderr
-        )
-        return 2
-    if not 0.0 <= args.min_score <= 1.0:
-        print(f"pagelabel: --min-score should be 0 to 1, found {args.min_score}", file=sys.stderr)
-        return 2
-    # What the model is not sure of is not dropped from text.
-    writer = make_writer(args.format, labeler.labels, [*keep, UNSURE])
-    failed: list[int] = []
-    with _open(args.output) as out, _open_errors(args.errors) as errors:
-        out.write(writer.head)
-        pages = labeler.label_pages(_good(args, failed, errors))
-        for page in tqdm(pages, unit="page", disable=not sys.stderr.isatty()):
-            out.write(writer.page(mark_unsure(page, args.min_score)))
-        out.write(writer.tail)
-        out.flush()
-    if failed:
-        print(f"pagelabel: {len(failed)} page(s) could not be read, see above", file=sys.stderr)
-    return 1 if failed else 0
-
-
-def _good(args: argparse.Namespace, failed: list[int], errors: TextIO | None) -> Iterator[Page]:
-    count = 0
-    for source in args.sources:
-        for item in read_pages(source, args.reader, text_mode=args.text_mode):
-            count += 1
-            if isinstance(item, PageError):
-                failed.append(count)
-                tqdm.write(f"pagelabel: {item}", file=sys.stderr)
-                if errors is not None:
-                    errors.write(item.to_json() + "\n")
-            else:
-                yield item
-
-
-@contextmanager
-def _open(path: Path | None) -> Iterator[TextIO]:
-    """A UTF-8 text file that is renamed to `path` when all went well, or standard output."""
-    if path is None:
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-        yield sys.stdout
-        return
-    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    config = read_bundle(find_bundle(args.model))
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        keep = _kept_labels(args, config.labels)
+        folder = _folder(args)
+    except UsageError as error:
+        print(f"pagelabel: {error}", file=sys.stderr)
+        return 2
+
+    def change(page: Page) -> Page:
+        page = mark_unsure(page, args.min_score)
+        return page if keep is None else keep_labels(page, keep)
+
+    def new_writer() -> Writer | None:
+        return None if args.format == "parquet" else make_writer(args.format, config.labels)
+
+    with Progress(args.sources) as progress:
+        items = progress.watch(_items(args, progress.opened))
+        label: Callable[[Iterable[Item]], Iterator[Item]]
+        if args.workers > 1:
+            label = partial(label_in_workers, model=args.model, workers=args.workers)
+        else:
+            label = partial(label_here, labeler=Labeler.load(args.model, threads=args.threads))
+        if folder is not None:
+            shards = ShardedRun(
+                folder, FORMATS[args.format], args.shard_pages or _SHARD_PAGES, _settings(args, config, keep)
+            )
+            if shards.done:
+                progress.say(f"pagelabel: {shards.done} shard(s) are there already")
+            pages, errors = shards.write(items, label, new_writer, change, progress.tell)
+        else:
+            pages, errors = _write_one(args, label(items), new_writer, change, progress.tell)
+    if errors:
+        print(f"pagelabel: {pages:,} page(s) labelled, {errors:,} could not be read, see above", file=sys.stderr)
+    return 1 if errors else 0
 
 
-@contextmanager
-def _open_errors(path: Path | None) -> Iterator[TextIO | None]:
-    if path is None:
-        yield None
-        return
-    with _open(path) as file:
-        yield file
+def _write_one(
+    args: argparse.Namespace,
+    items: Iterator[Item],
+    new_writer: Callable[[], Writer | None],
+    change: Callable[[Page], Page],
+    tell: Callable[[PageError], None],
+) -> tuple[int, int]:
+    pages = errors = 0
+    with ExitStack() as stack:
+        failed = stack.enter_context(replaced(args.errors)) if args.errors else None
+        sink = stack.enter_context(open_sink(Path(args.output) if args.output else None, new_writer()))
+        for item in items:
+            if isinstance(item, PageError):
+                errors += 1
+                tell(item)
+                if failed is not None:
+                    failed.write((item.to_json() + "\n").encode())
+            else:
+                pages += 1
+                sink.write(change(item))
+    return pages, errors
+
+
+def _items(args: argparse.Namespace, opened: Callable[[str, io.BufferedReader], object]) -> Iterator[Item]:
+    for source in args.sources:
+        yield from read_pages(
+            source,
+            args.reader,
+            text_mode=args.text_mode,
+            max_page_bytes=args.max_page_bytes,
+            text_column=args.text_column,
+            opened=opened,
+        )
+
+
+def _kept_labels(args: argparse.Namespace, labels: tuple[str, ...]) -> list[str] | None:
+    """Labels that are written, None for all. What the model is not sure of is never left out."""
+    if args.keep is not None and args.drop is not None:
+        raise UsageError("--keep and --drop do not go together: one says it all")
+    if not 0.0 <= args.min_score <= 1.0:
+        raise UsageError(f"--min-score should be 0 to 1, found {args.min_score}")
+    for name in ("max_page_bytes", "workers", "shard_pages", "threads"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} should be at least 1, found {value}")
+    for option in ("keep", "drop"):
+        given = _names(getattr(args, option))
+        unknown = sorted(set(given or ()) - set(labels))
+        if unknown:
+            raise UsageError(f"--{option}: unknown label {unknown[0]!r}; labels are {', '.join(labels)}")
+    keep, drop = _names(args.keep), _names(args.drop)
+    if args.format == "dolma" and (keep is not None or drop is not None):
+        raise UsageError("--to dolma writes where labels stand and leaves nothing out: filter by its attributes")
+    if drop is not None:
+        keep = [label for label in labels if label not in drop]
+    elif keep is None and args.format == "text":
+        keep = [label for label in labels if label in ARTICLE_LABELS]
+        if not keep:
+            raise UsageError(f"--to text needs --keep or --drop with this model's labels: {', '.join(labels)}")
+    return None if keep is None else [*keep, UNSURE]
+
+
+def _names(value: str | None) -> list[str] | None:
+    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _folder(args: argparse.Namespace) -> Path | None:
+    """The folder of a run in shards, or None."""
+    folder = args.output is not None and (args.output.endswith("/") or Path(args.output).is_dir())
+    if args.shard_pages is not None and not folder:
+        raise UsageError("--shard-pages needs a folder: end the name after -o with /")
+    if folder and args.errors:
+        raise UsageError("a folder keeps the errors beside each shard: leave --errors out")
+    if folder and "-" in args.sources:
+        raise UsageError("standard input cannot be read again to go on with a run: write to a file")
+    if not folder and args.output is None and args.format == "parquet":
+        raise UsageError("Parquet cannot be written to standard output: name a file with -o")
+    return Path(args.output) if folder else None
+
+
+def _settings(args: argparse.Namespace, config: BundleConfig, keep: list[str] | None) -> dict[str, Any]:
+    """What decides the output of a run: resumed with anything else, its shards would not fit together."""
+    inputs = [name for source in args.sources for name in expand(source)]
+    return {
+        "inputs": [[str(name), size_of(name) if isinstance(name, str) else None] for name in inputs],
+        "reader": args.reader,
+        "text_mode": args.text_mode,
+        "text_column": args.text_column,
+        "max_page_bytes": args.max_page_bytes,
+        "format": args.format,
+        "keep": keep,
+        "min_score": args.min_score,
+        "model": config.sha256,
+    }

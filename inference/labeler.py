@@ -8,40 +8,44 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
-from tokenizers import Tokenizer
 
 from pagelabel.data.page import Page
-from pagelabel.model.bundle import MODEL, TOKENIZER, BundleConfig, read_bundle, shipped_bundle
-from pagelabel.model.encoding import Encoder
-from pagelabel.model.features import page_features
+from pagelabel.flat import FlatModel
+from pagelabel.hierarchical import HierarchicalModel
+from pagelabel.model.bundle import BundleConfig, find_bundle, read_bundle
+from pagelabel.model.encoding import EncodingConfig
 
-# Pages are tokenized together up to this many paragraphs: menus come again and again, and each text is read once.
+# Pages are read together up to this many paragraphs: menus come again and again, and each text is read once.
 _BATCH_PARAGRAPHS = 2048
+# About 30 MB of paragraph vectors.
+_CACHED_PARAGRAPHS = 50_000
 
 
 class Labeler:
     """Gives every paragraph of a page its label. Make one with `Labeler.load()`; it may be shared between threads.
 
-    Each window of a page is one run of the model, without padding. So a page's labels and scores do not depend on
-    which pages are labelled with it: int8 activations are scaled by the run, and would in a shared batch.
+    A page's labels and scores depend on that page alone, not on which pages are labelled with it.
     """
 
-    def __init__(self, config: BundleConfig, encoder: Encoder, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, config: BundleConfig, model: FlatModel | HierarchicalModel) -> None:
         self.config = config
-        self.encoder = encoder
-        self._session = session
+        self.model = model
 
     @classmethod
-    def load(cls, bundle: str | Path | None = None, *, threads: int | None = None) -> Labeler:
-        """Load and verify a bundle: a folder, or the one that ships with the package.
+    def load(
+        cls, bundle: str | Path | None = None, *, threads: int | None = None, cache: int = _CACHED_PARAGRAPHS
+    ) -> Labeler:
+        """Load and verify a bundle: a folder, or "accurate" (the default) or "fast", which ship with the package.
 
         `threads` is how many cores one run of the model uses; all by default. Use 1 in each of several processes.
+        `cache` is how many paragraphs a fast model remembers between pages.
         Raises BundleError when the folder is not a complete, unchanged bundle.
         """
-        folder = shipped_bundle() if bundle is None else Path(bundle)
+        folder = find_bundle(bundle)
         config = read_bundle(folder)
-        return cls(config, load_encoder(folder, config), open_session(folder / MODEL, threads))
+        if isinstance(config.encoding, EncodingConfig):
+            return cls(config, FlatModel.load(folder, config.encoding, threads))
+        return cls(config, HierarchicalModel.load(folder, config.encoding, threads, cache))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -67,36 +71,16 @@ class Labeler:
 
     def logits(self, paragraphs: Sequence[str]) -> npt.NDArray[np.float32]:
         """Raw logits of a page's paragraphs, float32 [N, labels]."""
-        return self._logits(paragraphs, self.encoder.tokenize(paragraphs))
+        return self._logits([paragraphs])[0]
 
     def _label_batch(self, pages: list[Page]) -> Iterator[Page]:
-        pieces = iter(self.encoder.tokenize([text for page in pages for text in page.paragraphs]))
-        for page in pages:
-            logits = self._logits(page.paragraphs, [next(pieces) for _ in page.paragraphs])
+        for page, logits in zip(pages, self._logits([page.paragraphs for page in pages]), strict=True):
             labels, scores = self.config.decide(logits)
             yield replace(page, labels=labels, scores=[round(score, 4) for score in scores])
 
-    def _logits(self, paragraphs: Sequence[str], pieces: list[list[int]]) -> npt.NDArray[np.float32]:
-        out = np.empty((len(paragraphs), len(self.labels)), dtype=np.float32)
-        if not paragraphs:
-            return out
-        for window in self.encoder.pack(pieces, page_features(paragraphs)):
-            feed = {"input_ids": window.ids[None], "features": window.features[None]}
-            out[window.start : window.stop] = self._session.run(["logits"], feed)[0][0, window.core_markers]
-        return out
-
-
-def load_encoder(folder: Path, config: BundleConfig) -> Encoder:
-    return Encoder(Tokenizer.from_file(str(folder / TOKENIZER)), config.encoding)
-
-
-def open_session(model: Path, threads: int | None) -> onnxruntime.InferenceSession:
-    """An onnxruntime session on the CPU. Its log level is raised to errors: warnings on optimisation are noise here."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads or 0
-    options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    def _logits(self, pages: Sequence[Sequence[str]]) -> list[npt.NDArray[np.float32]]:
+        found = iter(self.model.logits([page for page in pages if page]))
+        return [next(found) if page else np.empty((0, len(self.labels)), dtype=np.float32) for page in pages]
 
 
 def _page(paragraphs: Sequence[str], number: int) -> Page:

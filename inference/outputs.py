@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from html import escape
 
 from pagelabel.data.page import Page
+from pagelabel.data.spans import paragraph_spans
 
 _COLOURS = {"body": "#ffffff", "quote": "#e3f2e1", "promo": "#eeeeee", "teaser": "#dfeafc", "donation": "#fde2d2"}
 _OTHER_COLOUR = "#fff6cc"
@@ -32,16 +33,12 @@ class JsonLines:
 
 
 class Text:
-    """The kept paragraphs, one a line; a blank line between pages."""
+    """Paragraphs, one a line; a blank line between pages."""
 
     head = tail = ""
 
-    def __init__(self, keep: Collection[str]) -> None:
-        self._keep = keep
-
     def page(self, page: Page) -> str:
-        kept = zip(page.paragraphs, page.labels or (), strict=True)
-        return "".join(f"{_one_line(text)}\n" for text, label in kept if label in self._keep) + "\n"
+        return "".join(f"{_one_line(text)}\n" for text in page.paragraphs) + "\n"
 
 
 class Tsv:
@@ -79,30 +76,41 @@ class Html:
         return f"<h2>{_clean(escape(page.id))}</h2>\n" + "".join(lines)
 
 
-Writer = JsonLines | Text | Tsv | Html
+class Dolma:
+    """Attributes in the form of the Dolma toolkit: of every label the spans that have it, as character offsets into the
+    document's text (see `pagelabel.data.spans`) with their scores. Nothing is left out."""
 
-UNSURE = "unsure"
+    head = tail = ""
+
+    def __init__(self, labels: Collection[str]) -> None:
+        self._labels = labels
+
+    def page(self, page: Page) -> str:
+        attributes: dict[str, list[tuple[int, int, float]]] = {f"pagelabel__{label}": [] for label in self._labels}
+        rows = zip(paragraph_spans(page), page.labels or (), page.scores or (), strict=True)
+        for (start, end), label, score in rows:
+            attributes.setdefault(f"pagelabel__{label}", []).append((start, end, score))
+        # ASCII: an id may hold lone surrogates, which cannot be written as UTF-8.
+        return json.dumps({"id": page.id, "attributes": attributes}) + "\n"
 
 
-def mark_unsure(page: Page, min_score: float) -> Page:
-    """The page with the label "unsure" wherever the score is below `min_score`."""
-    if page.labels is None or page.scores is None or min_score <= 0:
-        return page
-    pairs = zip(page.labels, page.scores, strict=True)
-    return replace(page, labels=[label if score >= min_score else UNSURE for label, score in pairs])
+Writer = JsonLines | Text | Tsv | Html | Dolma
 
 
-def make_writer(name: str, labels: Collection[str], keep: Collection[str]) -> Writer:
+def make_writer(name: str, labels: Collection[str]) -> Writer:
+    """The writer of a format that is text: any but Parquet."""
     makers: dict[str, Callable[[], Writer]] = {
         "jsonl": JsonLines,
-        "text": lambda: Text(keep),
+        "text": Text,
         "tsv": Tsv,
         "html": lambda: Html(labels),
+        "dolma": lambda: Dolma(labels),
     }
     return makers[name]()
 
 
-FORMATS = ("jsonl", "text", "tsv", "html")
+FORMATS = {"jsonl": ".jsonl", "text": ".txt", "tsv": ".tsv", "html": ".html", "dolma": ".jsonl", "parquet": ".parquet"}
+"""Formats, with the ending that files of theirs have. Parquet is not text, see `pagelabel.columns`."""
 
 
 def _one_line(text: str) -> str:

@@ -2,11 +2,24 @@
 
 | file | what |
 |---|---|
+| `config.json` | format, network, labels in logit order, encoding, temperature, thresholds, sha256, provenance |
+| `reference.jsonl` | pages with ids, features, fp32 logits and labels, so that any port can check itself |
+| `README.md` | the model card |
+
+and of a flat network
+
+| | |
+|---|---|
 | `model.onnx` | int8 graph: `input_ids` int64 [1, T], `features` float32 [1, T, F] to `logits` float32 [1, T, labels] |
 | `tokenizer.json` | Hugging Face tokenizers |
-| `config.json` | format, labels in logit order, encoding, temperature, thresholds, sha256 of the files, provenance |
-| `reference.jsonl` | pages with token ids, fp32 logits and labels, so that any port can check itself |
-| `README.md` | the model card |
+
+or of a hierarchical one
+
+| | |
+|---|---|
+| `paragraphs.onnx` | `ids` int64 [P, L] of P paragraphs of L words each to `vectors` float32 [P, D] |
+| `page.onnx` | `vectors` float32 [N, D], `features` float32 [N, F] to `logits` float32 [N, labels] |
+| `words.txt` | the vocabulary, a word a line; line n (from 1) has id n |
 """
 
 from __future__ import annotations
@@ -22,15 +35,17 @@ import numpy as np
 import numpy.typing as npt
 
 from pagelabel.model.encoding import EncodingConfig
+from pagelabel.model.words import WordConfig
 
 FORMAT = 1
-MODEL, TOKENIZER, CONFIG, REFERENCE, CARD = (
-    "model.onnx",
-    "tokenizer.json",
-    "config.json",
-    "reference.jsonl",
-    "README.md",
-)
+CONFIG, REFERENCE, CARD = "config.json", "reference.jsonl", "README.md"
+MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
+PARAGRAPHS, PAGE, WORDS = "paragraphs.onnx", "page.onnx", "words.txt"
+FLAT, HIERARCHICAL = "flat", "hierarchical"
+FILES = {FLAT: (MODEL, TOKENIZER, REFERENCE), HIERARCHICAL: (PARAGRAPHS, PAGE, WORDS, REFERENCE)}
+"""By network: the files with a sha256 in the config."""
+IDS = {FLAT: "windows", HIERARCHICAL: "words"}
+"""By network: the field of a reference page with its ids, as lists a window or a paragraph."""
 
 
 class BundleError(ValueError):
@@ -42,11 +57,23 @@ class BundleConfig:
     """`config.json`. `thresholds` are by label; `provenance` says where the model came from (data, commit, metrics)."""
 
     labels: tuple[str, ...]
-    encoding: EncodingConfig
+    encoding: EncodingConfig | WordConfig
     temperature: float
     thresholds: dict[str, float]
     sha256: dict[str, str]
     provenance: dict[str, Any]
+
+    @property
+    def network(self) -> str:
+        """Which of `FILES` the bundle has; it follows from the encoding."""
+        return FLAT if isinstance(self.encoding, EncodingConfig) else HIERARCHICAL
+
+    def probabilities(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Calibrated probabilities of logits, both [N, labels]."""
+        scaled = logits.astype(np.float64) / self.temperature
+        scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
+        exponents = np.exp(scaled)
+        return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
 
     def decide(self, logits: npt.NDArray[np.float32]) -> tuple[list[str], list[float]]:
         """Labels and their calibrated probabilities of logits [N, labels].
@@ -54,10 +81,7 @@ class BundleConfig:
         The most probable label whose probability reaches its threshold is given; where none does, the first
         label without a threshold (there is always one).
         """
-        scaled = logits.astype(np.float64) / self.temperature
-        scaled -= scaled.max(axis=1, keepdims=True)
-        probabilities = np.exp(scaled)
-        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        probabilities = self.probabilities(logits)
         limits = np.array([self.thresholds.get(label, 0.0) for label in self.labels])
         chosen = np.where(probabilities >= limits, probabilities, -1.0).argmax(axis=1)
         return [self.labels[i] for i in chosen], probabilities[np.arange(len(chosen)), chosen].tolist()
@@ -65,6 +89,7 @@ class BundleConfig:
     def to_json(self) -> str:
         record = {
             "format": FORMAT,
+            "network": self.network,
             "labels": list(self.labels),
             "encoding": self.encoding.to_dict(),
             "temperature": self.temperature,
@@ -84,9 +109,13 @@ class BundleConfig:
                     f"bundle format {record['format']!r}; this version of pagelabel reads format {FORMAT}"
                 )
             thresholds = {str(label): float(value) for label, value in record["thresholds"].items()}
+            network = record.get("network", FLAT)
+            if network not in FILES:
+                raise BundleError(f"network {network!r}; this version of pagelabel knows {', '.join(FILES)}")
+            encoding = EncodingConfig if network == FLAT else WordConfig
             config = cls(
                 tuple(record["labels"]),
-                EncodingConfig.from_dict(record["encoding"]),
+                encoding.from_dict(record["encoding"]),
                 float(record["temperature"]),
                 thresholds,
                 dict(record["sha256"]),
@@ -103,9 +132,21 @@ class BundleConfig:
         return config
 
 
-def shipped_bundle() -> Path:
-    """The folder of the model that comes with the package."""
-    return Path(str(files("pagelabel.model") / "bundle"))
+SHIPPED = {"accurate": "bundle", "fast": "fast"}
+"""The models that come with the package, by name: their folders. The first is the default."""
+
+
+def shipped_bundle(name: str = "accurate") -> Path:
+    """The folder of a model that comes with the package."""
+    return Path(str(files("pagelabel.model") / SHIPPED[name]))
+
+
+def find_bundle(bundle: str | Path | None) -> Path:
+    """The folder of a bundle given by path or by the name of a shipped one; None is the default. A folder of that name
+    is meant when it is written as a path (`./fast`)."""
+    if bundle is None:
+        return shipped_bundle()
+    return shipped_bundle(bundle) if isinstance(bundle, str) and bundle in SHIPPED else Path(bundle)
 
 
 def read_bundle(folder: str | Path) -> BundleConfig:
@@ -120,7 +161,7 @@ def read_bundle(folder: str | Path) -> BundleConfig:
         config = BundleConfig.from_json((folder / CONFIG).read_text(encoding="utf-8"))
     except (BundleError, UnicodeDecodeError) as error:
         raise BundleError(f"{folder / CONFIG}: {error}") from error
-    for name in (MODEL, TOKENIZER, REFERENCE):
+    for name in FILES[config.network]:
         expected = config.sha256.get(name)
         if not (folder / name).is_file():
             raise BundleError(f"{folder / name}: missing; the bundle is incomplete, copy or export it again")

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from math import log2
+from string import ascii_lowercase, ascii_uppercase, digits
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +44,12 @@ _QUOTE = re.compile(
     r"|(?<![\w'])'(?=\w).{1,3000}?'(?!\w)|\A'(?=\w).+\Z",
     re.DOTALL,
 )
+_MARK = re.compile("[“„«\"‘']")
 _TERMINAL = (".", "!", "?", "…", "。", "！", "？", ".”", "!”", "?”")
 _CLOSERS = "\"'”’»)]"
+# Most text is ASCII, where counting bytes is faster than asking each character.
+_UPPER, _LOWER, _DIGITS = (letters.encode() for letters in (ascii_uppercase, ascii_lowercase, digits))
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 # A longer paragraph's shares are those of its first characters: the cost of a 10 MB paragraph stays bounded.
 _SHARE_CHARS = 20_000
 
@@ -55,9 +60,9 @@ def quoted_share(text: str) -> float:
     Marks: “ ” „ “ « » " " and British ‘ ’ or ' ' where they are not apostrophes. An opening mark that is never
     closed counts to the end: news style leaves it open when the same speaker goes on in the next paragraph.
     """
-    words = len(text.split())
-    if not words or not any(mark in text for mark in "“„«\"‘'"):
+    if not _MARK.search(text):
         return 0.0
+    words = max(1, len(text.split()))
     inside = sum(len(match.group().strip("“”„«»\"‘’'").split()) for match in _QUOTE.finditer(text))
     return min(1.0, inside / words)
 
@@ -71,21 +76,35 @@ def ends_sentence(text: str) -> bool:
     return text[-8:].rstrip().rstrip(_CLOSERS).endswith(_TERMINAL)
 
 
+def _counts(text: str) -> tuple[int, int, int]:
+    """Capital letters, letters and digits of `text`."""
+    raw = text.encode("ascii", "ignore")
+    upper = len(raw) - len(raw.translate(None, _UPPER))
+    letters = upper + len(raw) - len(raw.translate(None, _LOWER))
+    numerals = len(raw) - len(raw.translate(None, _DIGITS))
+    if len(raw) < len(text):
+        others = _NOT_ASCII.findall(text)
+        upper += sum(map(str.isupper, others))
+        letters += sum(map(str.isalpha, others))
+        numerals += sum(map(str.isdigit, others))
+    return upper, letters, numerals
+
+
 def _own(text: str) -> tuple[list[float], int]:
-    words = len(text.split())
     sample = text[:_SHARE_CHARS]
     tokens = sample.split()
-    letters = sum(map(str.isalpha, sample))
+    words = len(tokens) if len(sample) == len(text) else len(text.split())
     characters = max(1, len(sample))
+    upper, letters, numerals = _counts(sample)
     row = [
         1.0,
         min(1.0, log2(1 + words) / 8),
         min(1.0, log2(1 + len(text)) / 12),
         quoted_share(sample),
         float(ends_sentence(text)),
-        sum(token[0].isupper() for token in tokens) / max(1, len(tokens)),
-        sum(map(str.isupper, sample)) / max(1, letters),
-        sum(map(str.isdigit, sample)) / characters,
+        _counts("".join([token[0] for token in tokens]))[0] / max(1, len(tokens)),
+        upper / max(1, letters),
+        numerals / characters,
     ]
     return row, words
 

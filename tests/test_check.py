@@ -6,7 +6,7 @@ import pytest
 
 from pagelabel.check import check_bundle
 from pagelabel.cli import main
-from pagelabel.export.export import _REFERENCE_PAGES
+from pagelabel.export.writing import _REFERENCE_PAGES
 from pagelabel.model.bundle import sha256
 
 

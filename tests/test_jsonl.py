@@ -55,7 +55,7 @@ def test_broken_utf_8_becomes_replacement_characters() -> None:
         ("\0" * 40, "not valid JSON"),
         ('{"paragraphs": ["a\nb"]}'.replace("\n", "\x01"), "not valid JSON"),
         ("[]", "expected a JSON object"),
-        ('{"id": "x"}', "'paragraphs' is missing"),
+        ('{"id": "x"}', "'paragraphs' and 'text' are missing"),
         ('{"paragraphs": "text"}', "list of strings"),
         ('{"paragraphs": ["a", NaN]}', "item 1 is null"),
         ('{"paragraphs": ["a"], "scores": [NaN]}', "item 0 is null"),

@@ -108,7 +108,7 @@ def compared(
     int8 = np.concatenate([fake.logits(page.paragraphs) for page in pages])
     int8[:wrong] = -int8[:wrong]
     again = Fake(checkpoint, encoder, noise, first)
-    return measure(checkpoint.network, again, pages, int8, torch_pages)  # type: ignore[arg-type]
+    return measure(checkpoint.network, again, encoder, pages, int8, torch_pages)  # type: ignore[arg-type]
 
 
 def test_equal_logits_are_measured_as_equal(checkpoint: Checkpoint, encoder: Encoder) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from pagelabel.model.labels import LABELS
 
@@ -100,7 +100,7 @@ def load_config(path: str | Path) -> TrainingConfig:
     path = Path(path)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-        config: TrainingConfig = _build(TrainingConfig, values, "")
+        config: TrainingConfig = build(TrainingConfig, values)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
     # A base is a folder beside the config, a folder, or a name.
@@ -109,11 +109,13 @@ def load_config(path: str | Path) -> TrainingConfig:
         config,
         name=path.stem,
         base=str(base.resolve()) if base.is_dir() else config.base,
-        data=_resolved(config.data, path.parent),
+        data=resolved(config.data, path.parent),
     )
 
 
-def _resolved(data: DataConfig, folder: Path) -> DataConfig:
+def resolved(data: DataConfig, folder: Path) -> DataConfig:
+    """`data` with its relative paths starting at `folder`."""
+
     def place(name: str) -> str:
         return str((folder / name).resolve())
 
@@ -125,20 +127,19 @@ def _resolved(data: DataConfig, folder: Path) -> DataConfig:
     )
 
 
-_SECTIONS = {"data": DataConfig, "encoding": EncodingSettings, "augment": AugmentConfig, "optim": OptimConfig}
-
-
-def _build(cls: type[Any], values: dict[str, Any], prefix: str) -> Any:
+def build(cls: Any, values: dict[str, Any], prefix: str = "") -> Any:
+    """A settings dataclass of the values of a TOML table. Raises ValueError that names the key."""
+    hints = get_type_hints(cls)
     known = {f.name: f for f in fields(cls)}
     for key in values:
         if key not in known:
             raise ValueError(f"unknown key '{prefix}{key}'; known are {', '.join(known)}")
     made: dict[str, Any] = {}
     for key, value in values.items():
-        if key in _SECTIONS and cls is TrainingConfig:
+        if is_dataclass(hints[key]):
             if not isinstance(value, dict):
                 raise ValueError(f"'{key}' should be a table")
-            made[key] = _build(_SECTIONS[key], value, f"{key}.")
+            made[key] = build(hints[key], value, f"{key}.")
         else:
             made[key] = _checked(f"{prefix}{key}", str(known[key].type), value)
     return cls(**made)

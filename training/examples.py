@@ -49,9 +49,22 @@ def load_pages(files: Sequence[str], labels: Sequence[str], corrections: str | N
                 raise ValueError(
                     f"{file}: page {page.id!r}: 'doubt' should be indexes of its {len(page.labels)} paragraphs"
                 )
+            weights = page.extra.get("weights")
+            if weights is not None and not _are_weights(weights, len(page.labels)):
+                raise ValueError(
+                    f"{file}: page {page.id!r}: 'weights' should be {len(page.labels)} numbers from 0 to 1"
+                )
             if page.paragraphs:
                 pages.append(page)
     return pages
+
+
+def _are_weights(value: object, count: int) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == count
+        and all(isinstance(w, (int, float)) and not isinstance(w, bool) and 0 <= w <= 1 for w in value)
+    )
 
 
 def one_view(pages: Sequence[Page]) -> list[Page]:
@@ -102,13 +115,14 @@ def tokenized(pages: Iterable[Page], encoder: Encoder, labels: Sequence[str], do
     def rows() -> Iterable[dict[str, Any]]:
         for page in pages:
             doubt = set(page.extra.get("doubt") or ())
+            given = page.extra.get("weights") or [1.0] * len(page.paragraphs)
             yield {
                 "group": str(page.extra.get("page", page.id)),
                 "view": "view" in page.extra,
                 "paragraphs": page.paragraphs,
                 "pieces": encoder.tokenize(page.paragraphs),
                 "labels": [ids[label] for label in page.labels or ()],
-                "weights": [doubt_weight if i in doubt else 1.0 for i in range(len(page.paragraphs))],
+                "weights": [weight * (doubt_weight if i in doubt else 1.0) for i, weight in enumerate(given)],
             }
 
     return datasets.Dataset.from_list(list(rows()))

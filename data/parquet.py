@@ -1,0 +1,98 @@
+"""Pages from Parquet and Arrow files: a row a page, in batches, with all other columns kept."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import math
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pagelabel.data.page import Page, PageError
+from pagelabel.data.records import page_of_record
+from pagelabel.data.streams import ReadOptions, Stream
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BATCH_ROWS = 64
+_ARROW_FILE = b"ARROW1"
+_PARQUET = b"PAR1"
+
+
+def read_parquet(stream: Stream, source: str, options: ReadOptions) -> Iterator[Page | PageError]:
+    """The rows of a Parquet file, an Arrow file (Feather too) or an Arrow stream; told apart by how they begin.
+
+    A row has `paragraphs` (a list of strings) or a text, and may have `id`, `url`, `labels` and `scores`; other columns
+    are kept: dates and times in ISO 8601, bytes in base64, decimals as strings, numbers that are not finite as null. A
+    row that is no page yields a PageError at "row N" (from 0).
+    """
+    import pyarrow as pa
+
+    first = 0
+    try:
+        for batch in _batches(stream):
+            # Offsets of a spoiled file point anywhere, and reading there ends the process.
+            batch.validate(full=True)
+            yield from _rows(batch, first, source, options)
+            first += batch.num_rows
+    except (pa.ArrowException, OSError, ValueError, NotImplementedError) as error:
+        cause = " ".join(str(error).split())[:300]
+        yield PageError(source, f"row {first}", f"not readable as Parquet or Arrow from here on: {cause}")
+
+
+def _batches(stream: Stream) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    start = stream.peek(8)[:8]
+    if not start.startswith((_PARQUET, _ARROW_FILE)):
+        yield from pa.ipc.open_stream(stream)
+        return
+    if not stream.seekable():
+        raise ValueError("this format is read from its end: give the file's name, it cannot come through a pipe")
+    if start.startswith(_PARQUET):
+        # pre_buffer would read whole row groups ahead.
+        yield from pq.ParquetFile(stream, pre_buffer=False).iter_batches(_BATCH_ROWS)
+        return
+    file = pa.ipc.open_file(stream)
+    for i in range(file.num_record_batches):
+        batch = file.get_batch(i)
+        for row in range(0, batch.num_rows, _BATCH_ROWS):
+            yield batch.slice(row, _BATCH_ROWS)
+
+
+def _rows(batch: pa.RecordBatch, first: int, source: str, options: ReadOptions) -> Iterator[Page | PageError]:
+    for i in range(batch.num_rows):
+        row = batch.slice(i, 1)
+        if row.get_total_buffer_size() > options.max_page_bytes and row.nbytes > options.max_page_bytes:
+            cause = f"larger than {options.max_page_bytes:,} bytes, the most a page may have"
+            yield PageError(source, f"row {first + i}", cause)
+            continue
+        try:
+            record = {name: _json_able(value[0].as_py()) for name, value in zip(row.schema.names, row, strict=True)}
+            # A column for all rows cannot leave a field out, so a null in it says the same.
+            for name in ("id", "url", "labels", "scores", "paragraphs", options.text_column):
+                if name in record and record[name] is None:
+                    del record[name]
+            yield page_of_record(record, f"{source}:{first + i}", options)
+        except (ValueError, OverflowError) as error:
+            yield PageError(source, f"row {first + i}", str(error))
+
+
+def _json_able(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _json_able(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_able(item) for item in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, (decimal.Decimal, uuid.UUID, datetime.timedelta)):
+        return str(value)
+    return value

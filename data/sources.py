@@ -1,0 +1,109 @@
+"""What a user names as input to the files that are meant: folders, globs, addresses of remote storage."""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from pagelabel.data.page import PageError
+from pagelabel.data.streams import why_unreadable
+
+_GLOB = frozenset("*?[")
+
+
+def expand(source: str) -> Iterator[str | PageError]:
+    """The files that `source` means, in an order that is always the same.
+
+    A file or "-" is itself; a folder is its files, those of folders in it too; a name with `*`, `?` or `[…]` is what it
+    matches (`**` goes through folders); `s3://…`, `gs://…`, `https://…` and what else fsspec knows may be any of these.
+    What means no file at all yields a PageError.
+    """
+    if source == "-":
+        yield source
+    elif source.startswith(("http://", "https://")):
+        # A web address may hold a question mark, and a server has no folders.
+        yield source
+    elif is_remote(source):
+        yield from _expand_remote(source)
+    elif os.path.isdir(source):
+        yield from _folder(source)
+    elif not os.path.exists(source) and _GLOB.intersection(source):
+        found = sorted(path for path in glob.glob(source, recursive=True) if not os.path.isdir(path))
+        yield from found
+        if not found:
+            yield PageError(source, "", "matches no file")
+    else:
+        yield source
+
+
+def is_remote(source: str) -> bool:
+    return "://" in source
+
+
+def open_source(source: str) -> io.BufferedReader:
+    """The file's bytes, read as they are asked for. Raises OSError, and ValueError for an address of no known kind."""
+    if not is_remote(source):
+        return open(source, "rb")
+    filesystem, path = _filesystem(source)
+    return io.BufferedReader(filesystem.open(path, "rb"), 1 << 16)
+
+
+def size_of(source: str) -> int | None:
+    """Bytes of a local file, None for anything else."""
+    try:
+        return os.path.getsize(source) if source != "-" and not is_remote(source) else None
+    except OSError:
+        return None
+
+
+def _filesystem(source: str) -> tuple[Any, str]:
+    try:
+        import fsspec
+    except ModuleNotFoundError as error:
+        raise ValueError("remote files need fsspec: pip install 'pagelabel[remote]'") from error
+    try:
+        filesystem, path = fsspec.core.url_to_fs(source)
+    except ImportError as error:
+        raise ValueError(f"{source}: {error}") from error
+    return filesystem, path
+
+
+def _expand_remote(source: str) -> Iterator[str | PageError]:
+    try:
+        filesystem, path = _filesystem(source)
+        if _GLOB.intersection(path):
+            found = [name for name in filesystem.glob(path) if filesystem.isfile(name)]
+        elif filesystem.isdir(path):
+            found = filesystem.find(path)
+        else:
+            yield source
+            return
+        names = sorted(filesystem.unstrip_protocol(name) for name in found)
+    except (OSError, ValueError) as error:
+        yield PageError(source, "", why_unreadable(error) if isinstance(error, OSError) else str(error))
+        return
+    yield from names
+    if not names:
+        yield PageError(source, "", "matches no file")
+
+
+def _folder(folder: str) -> Iterator[str | PageError]:
+    broken: list[OSError] = []
+    empty = True
+    for place, folders, files in os.walk(folder, onerror=broken.append):
+        folders.sort()
+        for name in sorted(files):
+            empty = False
+            path = os.path.join(place, name)
+            if os.path.exists(path) and not os.path.isfile(path):
+                # Opening a pipe that nobody writes to would wait forever.
+                yield PageError(path, "", "not a regular file")
+            else:
+                yield path
+    for error in broken:
+        yield PageError(str(error.filename), "", why_unreadable(error))
+    if empty and not broken:
+        yield PageError(folder, "", "the folder has no files")

@@ -1,0 +1,58 @@
+"""A stage for Ray Data: a class whose model is loaded once in each actor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pagelabel.data.streams import TextMode
+from pagelabel.engines.core import PageStage
+
+
+class LabelPages:
+    """Adds the columns of `pagelabel.engines.core.Row` to each batch; the arguments are those of `PageStage`.
+
+    `dataset.map_batches(LabelPages, concurrency=2, batch_size=64, batch_format="pyarrow")`; arguments go into
+    `fn_constructor_kwargs`. Arrow tables, pandas frames and dicts of arrays come back as what they were. Only Arrow
+    tables give each column its type even in a batch that holds no page. Raises KeyError without the column.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        column: str = "text",
+        text_mode: TextMode = "auto",
+        keep: Sequence[str] | None = None,
+    ) -> None:
+        self.stage = PageStage(model, column, text_mode, keep)
+        self.stage.load()
+
+    def __call__(self, batch: Any) -> Any:
+        column = self.stage.column
+        if isinstance(batch, dict):
+            return {**batch, **self._columns(batch[column])}
+        if hasattr(batch, "assign"):
+            return batch.assign(**self._columns(batch[column]))
+        added = _arrow(self._columns(batch.column(column).to_pylist()))
+        for name in set(batch.column_names) & set(added.column_names):
+            batch = batch.drop_columns(name)
+        for name in added.column_names:
+            batch = batch.append_column(name, added.column(name))
+        return batch
+
+    def _columns(self, values: Iterable[object]) -> dict[str, list[object]]:
+        rows = list(self.stage.rows(values))
+        return {name: [row[name] for row in rows] for name in self.stage.columns}
+
+
+def _arrow(columns: dict[str, list[object]]) -> Any:
+    import pyarrow as pa
+
+    types = {
+        "pagelabel_labels": pa.list_(pa.string()),
+        "pagelabel_scores": pa.list_(pa.float64()),
+        "pagelabel_spans": pa.list_(pa.list_(pa.int64())),
+        "pagelabel_error": pa.string(),
+        "pagelabel_text": pa.string(),
+    }
+    return pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})

@@ -1,0 +1,216 @@
+"""Checkpoint of the fast model to bundle, checked before it is renamed into place.
+
+python -m pagelabel.export.fast runs/fast/best -o model/fast --dev PAGES...
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+from pagelabel.data.page import Page
+from pagelabel.export.calibrate import fit_temperature, fit_thresholds
+from pagelabel.export.card import model_card
+from pagelabel.export.parity import Logits
+from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages
+from pagelabel.hierarchical import HierarchicalModel
+from pagelabel.labeler import Labeler
+from pagelabel.model.bundle import (
+    CARD,
+    CONFIG,
+    FILES,
+    HIERARCHICAL,
+    PAGE,
+    PARAGRAPHS,
+    REFERENCE,
+    WORDS,
+    BundleConfig,
+    sha256,
+)
+from pagelabel.model.features import FEATURE_NAMES, page_features
+from pagelabel.model.hierarchical import HierarchicalNetwork
+from pagelabel.model.words import Words
+from pagelabel.training.fast import load_fast
+
+_OPSET = 18
+_LOGITS, _AGREEMENT = 0.5, 0.995
+
+
+class _Paragraphs(torch.nn.Module):
+    """The paragraph reader with its word table in int8, a scale a word: a quarter of the bytes."""
+
+    def __init__(self, network: HierarchicalNetwork) -> None:
+        super().__init__()
+        self.reader = network.paragraphs
+        table = network.paragraphs.words.weight.detach()
+        scale = table.abs().amax(1, keepdim=True).clamp_min(1e-8) / 127
+        self.register_buffer("table", (table / scale).round().to(torch.int8))
+        self.register_buffer("scale", scale)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        words = self.table[ids].to(torch.float32) * self.scale[ids]  # type: ignore[index]
+        return self.reader.pool(words)
+
+
+class _Page(torch.nn.Module):
+    def __init__(self, network: HierarchicalNetwork) -> None:
+        super().__init__()
+        self.reader = network.page
+
+    def forward(self, vectors: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.reader(vectors[None], features[None])[0]
+        return logits
+
+
+def write_graphs(network: HierarchicalNetwork, folder: Path) -> None:
+    """`paragraphs.onnx` and `page.onnx`, see `pagelabel.model.bundle`."""
+    network.eval()
+    paragraphs, words, size = (torch.export.Dim(name, min=2, max=1 << 20) for name in ("paragraphs", "words", "size"))
+    ids = torch.ones(3, 4, dtype=torch.long)
+    _write(_Paragraphs(network), (ids,), folder / PARAGRAPHS, ["ids"], "vectors", {"ids": {0: paragraphs, 1: words}})
+    vectors, features = torch.zeros(5, network.config.size), torch.zeros(5, len(FEATURE_NAMES))
+    shapes = {"vectors": {0: size}, "features": {0: size}}
+    _write(_Page(network), (vectors, features), folder / PAGE, ["vectors", "features"], "logits", shapes)
+
+
+def _write(
+    module: torch.nn.Module,
+    example: tuple[torch.Tensor, ...],
+    file: Path,
+    inputs: list[str],
+    output: str,
+    shapes: dict[str, Any],
+) -> None:
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with torch.no_grad(), warnings.catch_warnings():
+        # torch's exporter trips over its own deprecations.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module.eval(),
+            example,
+            str(file),
+            input_names=inputs,
+            output_names=[output],
+            dynamic_shapes=shapes,
+            opset_version=_OPSET,
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+    onnx.checker.check_model(str(file))
+
+
+@torch.inference_mode()
+def torch_logits(network: HierarchicalNetwork, words: Words, paragraphs: Sequence[str]) -> Logits:
+    """Logits of a page's paragraphs from torch in fp32, float32 [N, labels]."""
+    vectors = torch.cat([network.paragraphs(torch.tensor([words.ids(text)])) for text in paragraphs])
+    features = torch.from_numpy(page_features(paragraphs))
+    rows = [
+        network.page(vectors[None, first:end], features[None, first:end])[0, start - first : stop - first]
+        for first, start, stop, end in words.spans(len(paragraphs))
+    ]
+    return torch.cat(rows).numpy()
+
+
+def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str] = ()) -> Path:
+    """As `pagelabel.export.export.export`, for a checkpoint of `pagelabel.training.fast`. Raises ExportError where the
+    graphs do not give torch's labels."""
+    network, words, info = load_fast(checkpoint)
+    labels = tuple(info["labels"])
+    sets = dev_sets(list(dev) or list(info["training"]["data"]["dev"]), labels)
+    pages = [page for found in sets.values() for page in found]
+    output = Path(output)
+    with new_bundle(output) as folder:
+        (folder / WORDS).write_text("".join(word + "\n" for word in words.vocabulary), encoding="utf-8")
+        write_graphs(network, folder)
+        config = BundleConfig(labels, words.config, 1.0, {}, {}, {})
+        model = HierarchicalModel.load(folder, words.config, None, 0)
+        if model.words.vocabulary != words.vocabulary:
+            raise ExportError(f"{WORDS} does not give back the vocabulary")
+        labeler = Labeler(config, model)
+        logits = [labeler.logits(page.paragraphs) for page in pages]
+        parity = _parity(network, words, pages, logits)
+        flat = np.concatenate(logits)
+        gold = np.array([labels.index(label) for page in pages for label in page.labels or ()])
+        config = replace(config, temperature=fit_temperature(flat, gold))
+        config = replace(config, thresholds=fit_thresholds(flat, pages, labels, config.temperature))
+        (folder / REFERENCE).write_text("".join(_reference(network, words, config)), encoding="utf-8")
+        scores = evaluations(sets, logits, config)
+        data = info["training"]["data"]
+        names = {key: [Path(file).name for file in data[key]] for key in ("train", "dev")}
+        teacher = info["training"]["teacher"] and "/".join(Path(info["training"]["teacher"]).parts[-3:])
+        training = {**info["training"], "data": {**data, **names}, "teacher": teacher}
+        config = replace(
+            config,
+            sha256={name: sha256(folder / name) for name in FILES[HIERARCHICAL]},
+            provenance={
+                "checkpoint": {**info, "training": training},
+                "parity": parity,
+                "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
+            },
+        )
+        (folder / CARD).write_text(model_card(config, scores), encoding="utf-8")
+        (folder / CONFIG).write_text(config.to_json(), encoding="utf-8")
+    return output
+
+
+def _parity(
+    network: HierarchicalNetwork, words: Words, pages: Sequence[Page], logits: Sequence[Logits]
+) -> dict[str, Any]:
+    """The graphs against torch in fp32, on every eighth page; the int8 word table is what differs."""
+    expected = np.concatenate([torch_logits(network, words, page.paragraphs) for page in pages[::8]])
+    given = np.concatenate(logits[::8])
+    agreement = float((expected.argmax(1) == given.argmax(1)).mean())
+    difference = float(np.abs(expected - given).max())
+    if not (agreement >= _AGREEMENT and difference <= _LOGITS):
+        raise ExportError(
+            f"labels agree with torch on {agreement:.2%} (at least {_AGREEMENT:.1%} needed), logits differ by "
+            f"{difference:.2g} (allowed {_LOGITS}): nothing written"
+        )
+    return {
+        "pages": len(pages[::8]),
+        "paragraphs": len(expected),
+        "logits": difference,
+        "agreement": agreement,
+    }
+
+
+def _reference(network: HierarchicalNetwork, words: Words, config: BundleConfig) -> list[str]:
+    lines = []
+    for page in reference_pages():
+        logits = torch_logits(network, words, page.paragraphs)
+        row = {
+            "id": page.id,
+            "paragraphs": page.paragraphs,
+            "words": [words.ids(text) for text in page.paragraphs],
+            "features": [[round(float(value), 6) for value in row] for row in page_features(page.paragraphs)],
+            "logits": [[round(float(value), 5) for value in row] for row in logits],
+            "labels": config.decide(logits)[0],
+        }
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    return lines
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Export the fast model.")
+    parser.add_argument("checkpoint")
+    parser.add_argument("-o", "--output", required=True)
+    parser.add_argument("--dev", nargs="+", default=[])
+    args = parser.parse_args()
+    print(export_fast(args.checkpoint, args.output, dev=args.dev))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

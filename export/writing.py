@@ -1,0 +1,81 @@
+"""What every export does: dev pages in, a bundle written whole or not at all, its scores."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pagelabel.data.corpus import corpus_files
+from pagelabel.data.page import Page, PageError
+from pagelabel.data.readers import read_pages
+from pagelabel.export.parity import Logits
+from pagelabel.model.bundle import CONFIG, BundleConfig
+from pagelabel.training.evaluate import Evaluation
+from pagelabel.training.examples import load_pages
+
+_REFERENCE_PAGES = 12
+
+
+class ExportError(ValueError):
+    """The bundle was not written; the message says which check failed."""
+
+
+def dev_sets(files: Sequence[str], labels: Sequence[str]) -> dict[str, list[Page]]:
+    """Labelled pages by the name of their file. Raises ExportError where two share a name or one has none."""
+    if not files:
+        raise ExportError("the checkpoint names no dev files: name labelled pages with --dev")
+    sets: dict[str, list[Page]] = {}
+    for file in files:
+        name = Path(file).name
+        if name in sets:
+            raise ExportError(f"two dev files are named {name}: scores go by the name, so rename one")
+        sets[name] = load_pages([file], labels)
+        if not sets[name]:
+            raise ExportError(f"{file}: no labelled pages in it")
+    return sets
+
+
+@contextmanager
+def new_bundle(output: Path) -> Iterator[Path]:
+    """A folder to write to, renamed to `output` when all went well; an older bundle there is replaced. Raises
+    ExportError where `output` is something else."""
+    if output.exists() and not (output / CONFIG).is_file():
+        raise ExportError(f"{output} exists and is not a bundle: choose another folder")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if output.exists():
+            old = output.with_name(f".{output.name}.old{os.getpid()}")
+            output.rename(old)
+            temporary.rename(output)
+            shutil.rmtree(old)
+        else:
+            temporary.rename(output)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def reference_pages() -> list[Page]:
+    """A few pages of the project's own corpus."""
+    pages = [page for file in corpus_files() for page in read_pages(file) if not isinstance(page, PageError)]
+    return pages[:: max(1, len(pages) // _REFERENCE_PAGES)][:_REFERENCE_PAGES]
+
+
+def evaluations(sets: dict[str, list[Page]], logits: Sequence[Logits], config: BundleConfig) -> dict[str, Evaluation]:
+    """Scores of each set, of the logits of all pages in order."""
+    rows = iter(logits)
+    out = {}
+    for name, pages in sets.items():
+        decided = [config.decide(next(rows)) for _ in pages]
+        given = [
+            replace(page, labels=labels, scores=scores) for page, (labels, scores) in zip(pages, decided, strict=True)
+        ]
+        out[name] = Evaluation.of(pages, given, config.labels)
+    return out

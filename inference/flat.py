@@ -1,0 +1,46 @@
+"""The accurate model: windows of word pieces through one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from tokenizers import Tokenizer
+
+from pagelabel.model.bundle import MODEL, TOKENIZER
+from pagelabel.model.encoding import Encoder, EncodingConfig
+from pagelabel.model.features import page_features
+from pagelabel.sessions import open_session
+
+
+class FlatModel:
+    """Each window of a page is one run, without padding. So a page's logits do not depend on which pages are labelled
+    with it: int8 activations are scaled by the run, and would in a shared batch."""
+
+    def __init__(self, encoder: Encoder, session: onnxruntime.InferenceSession) -> None:
+        self.encoder = encoder
+        self._session = session
+
+    @classmethod
+    def load(cls, folder: Path, encoding: EncodingConfig, threads: int | None) -> FlatModel:
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        return cls(Encoder(tokenizer, encoding), open_session(folder / MODEL, threads))
+
+    def logits(self, pages: Sequence[Sequence[str]]) -> list[npt.NDArray[np.float32]]:
+        """Logits [N, labels] of each page's paragraphs; each distinct paragraph text is tokenized once."""
+        pieces = iter(self.encoder.tokenize([text for page in pages for text in page]))
+        return [self._page(page, [next(pieces) for _ in page]) for page in pages]
+
+    def encoded(self, paragraphs: Sequence[str]) -> list[list[int]]:
+        """Token ids of each window of a page: what a port must get, too."""
+        return [window.ids.tolist() for window in self.encoder.windows(paragraphs)]
+
+    def _page(self, paragraphs: Sequence[str], pieces: list[list[int]]) -> npt.NDArray[np.float32]:
+        rows = []
+        for window in self.encoder.pack(pieces, page_features(paragraphs)):
+            feed = {"input_ids": window.ids[None], "features": window.features[None]}
+            rows.append(self._session.run(["logits"], feed)[0][0, window.core_markers])
+        return np.concatenate(rows)

@@ -1,0 +1,64 @@
+"""What a long run shows on a terminal."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+from pagelabel.data.page import PageError
+from pagelabel.data.sources import expand, size_of
+from pagelabel.workers import Item
+
+
+class Progress:
+    """A bar on a terminal: bytes read of all local input, pages and pages a second, time left."""
+
+    def __init__(self, sources: list[str]) -> None:
+        self._hidden = not sys.stderr.isatty()
+        sizes: list[int | None] = [None]
+        if not self._hidden:
+            names = [name for source in sources for name in expand(source) if isinstance(name, str)]
+            sizes = [size_of(name) for name in names]
+        total = sum(size for size in sizes if size is not None) if None not in sizes else None
+        self._bar = tqdm(total=total, unit="B", unit_scale=True, disable=self._hidden, smoothing=0.05)
+        self._file: io.BufferedReader | None = None
+        self._before = self._pages = 0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def opened(self, source: str, file: io.BufferedReader) -> None:
+        self._before += size_of(source) or 0
+        self._file = file
+
+    def watch(self, items: Iterator[Item]) -> Iterator[Item]:
+        if self._hidden:
+            yield from items
+            return
+        for item in items:
+            self._pages += 1
+            if self._pages % 16 == 0:
+                self._show()
+            yield item
+
+    def _show(self) -> None:
+        if self._file is not None and not self._file.closed:
+            size = size_of(str(getattr(self._file, "name", "-"))) or 0
+            self._bar.update(max(0, self._before - size + self._file.tell() - self._bar.n))
+        seconds = self._bar.format_dict["elapsed"]
+        self._bar.set_postfix_str(
+            f"{self._pages:,} pages, {self._pages / max(seconds, 1e-9):.1f} pages/s", refresh=False
+        )
+
+    def tell(self, error: PageError) -> None:
+        self.say(f"pagelabel: {error}")
+
+    @staticmethod
+    def say(message: str) -> None:
+        tqdm.write(message, file=sys.stderr)

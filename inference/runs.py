@@ -1,0 +1,114 @@
+"""Long runs: output in shards, each whole or not there, so that the same command goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, count, islice
+from pathlib import Path
+from typing import Any
+
+from pagelabel.data.page import Page, PageError
+from pagelabel.outputs import Writer
+from pagelabel.sinks import open_sink, replaced
+
+_RUN = "run.json"
+
+Item = Page | PageError
+
+
+class RunError(ValueError):
+    """A folder holds something else than this run; the message says what to do."""
+
+
+class ShardedRun:
+    """A folder of `part-00000.jsonl`, `part-00001.jsonl`, …, each the output of `shard_pages` input pages, and beside
+    each that had any the errors (`part-00000.errors.jsonl`). `run.json` holds the settings.
+
+    A shard gets its name when it is on the disk; its errors get theirs before. So the shards that are there are right,
+    whenever and however the run before was ended.
+    """
+
+    def __init__(self, folder: Path, suffix: str, shard_pages: int, settings: dict[str, Any]) -> None:
+        """Begin a run, or go on with it. Raises RunError where `folder` holds another one."""
+        self.folder, self._suffix, self.shard_pages = folder, suffix, shard_pages
+        settings = {"shard_pages": shard_pages, **settings}
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / _RUN
+        if file.exists():
+            self._check(file, settings)
+        elif any(folder.iterdir()) and not _only_leftovers(folder):
+            raise RunError(f"{folder}: not empty, and no run of pagelabel: choose another folder")
+        else:
+            with replaced(file) as out:
+                out.write((json.dumps(settings, indent=1) + "\n").encode())
+        # What a run that was killed had begun.
+        for leftover in folder.glob(".*.tmp*"):
+            leftover.unlink(missing_ok=True)
+        self.done = 0
+        while self._shard(self.done).exists():
+            self.done += 1
+
+    def write(
+        self,
+        items: Iterable[Item],
+        label: Callable[[Iterable[Item]], Iterator[Item]],
+        make_writer: Callable[[], Writer | None],
+        change: Callable[[Page], Page],
+        report: Callable[[PageError], None],
+    ) -> tuple[int, int]:
+        """Pass over the items of finished shards, label and write the rest. Returns pages and errors of all shards."""
+        stream = iter(items)
+        passed = errors = 0
+        for number in range(self.done):
+            passed += sum(1 for _ in islice(stream, self.shard_pages))
+            file = self._errors(number)
+            errors += len(file.read_bytes().splitlines()) if file.exists() else 0
+        pages = passed - errors
+        labelled = label(stream)
+        for number in count(self.done):
+            first = next(labelled, None)
+            if first is None:
+                return pages, errors
+            found: list[PageError] = []
+            with open_sink(self._shard(number), make_writer()) as sink:
+                for item in chain([first], islice(labelled, self.shard_pages - 1)):
+                    if isinstance(item, PageError):
+                        found.append(item)
+                        report(item)
+                    else:
+                        sink.write(change(item))
+                        pages += 1
+                self._keep(number, found)
+            errors += len(found)
+        raise AssertionError("count() does not end")
+
+    def _check(self, file: Path, settings: dict[str, Any]) -> None:
+        try:
+            before = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunError(f"{file}: not readable ({error}): choose another folder") from error
+        if before != settings:
+            changed = sorted(key for key in {*before, *settings} if before.get(key) != settings.get(key))
+            raise RunError(
+                f"{self.folder} holds a run with other {', '.join(changed)}: repeat its command to go on with it, or "
+                "choose another folder"
+            )
+
+    def _keep(self, number: int, errors: list[PageError]) -> None:
+        if errors:
+            with replaced(self._errors(number)) as out:
+                out.write("".join(error.to_json() + "\n" for error in errors).encode())
+        else:
+            self._errors(number).unlink(missing_ok=True)
+
+    def _shard(self, number: int) -> Path:
+        return self.folder / f"part-{number:05}{self._suffix}"
+
+    def _errors(self, number: int) -> Path:
+        return self.folder / f"part-{number:05}.errors.jsonl"
+
+
+def _only_leftovers(folder: Path) -> bool:
+    """Whether a run was killed before it had written its settings."""
+    return all(path.name.startswith(f".{_RUN}.tmp") for path in folder.iterdir())

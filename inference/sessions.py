@@ -1,0 +1,17 @@
+"""onnxruntime sessions, all opened the same way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime
+
+
+def open_session(model: Path, threads: int | None) -> onnxruntime.InferenceSession:
+    """A session on the CPU; `threads` is how many cores a run uses, all by default. Its log level is raised to errors:
+    warnings on optimisation are noise here."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])

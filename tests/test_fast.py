@@ -1,0 +1,172 @@
+"""The fast model from training to labels."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import toy_pages, write_pages
+
+pytest.importorskip("torch")
+
+import torch
+
+from pagelabel import BundleError, Labeler
+from pagelabel.check import check_bundle
+from pagelabel.cli import main
+from pagelabel.data.page import Page
+from pagelabel.export.fast import export_fast, torch_logits
+from pagelabel.export.writing import ExportError
+from pagelabel.hierarchical import HierarchicalModel
+from pagelabel.model.bundle import HIERARCHICAL, read_bundle
+from pagelabel.training.fast import load_fast, train_fast
+from pagelabel.training.fast_config import load_fast_config
+from pagelabel.training.fast_examples import Rows, epoch_parts, learn_words
+
+
+@pytest.fixture(scope="module")
+def config_file(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Path:
+    folder = tmp_path_factory.mktemp("fast")
+    pages = toy_pages()
+    for page in pages[:6]:
+        # As a teacher gives them.
+        one_hot = np.eye(5)[[(["body", "quote", "promo", "teaser", "donation"]).index(x) for x in page.labels or ()]]
+        page.extra["probabilities"] = (0.9 * one_hot + 0.02).tolist()
+        page.extra["weights"] = [0.9] * len(page.paragraphs)
+    write_pages(folder / "train.jsonl", pages[:18])
+    write_pages(folder / "dev.jsonl", pages[18:])
+    (folder / "toy.toml").write_text(
+        f"""seed = 3
+teacher = {json.dumps(str(tiny_checkpoint))}
+[data]
+train = ["train.jsonl"]
+dev = ["dev.jsonl"]
+[words]
+least = 1
+[sizes]
+word_size = 16
+size = 32
+layers = 1
+heads = 2
+[optim]
+epochs = 40
+batch_paragraphs = 60
+rate = 1e-2
+evaluations = 2
+"""
+    )
+    return folder / "toy.toml"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_fast(load_fast_config(config_file), tmp_path_factory.mktemp("runs") / "fast")
+
+
+@pytest.fixture(scope="module")
+def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_fast(checkpoint, tmp_path_factory.mktemp("bundles") / "fast")
+
+
+def test_it_learns_the_toy_pages(bundle: Path) -> None:
+    pages = toy_pages()[18:]
+    assert [page.labels for page in Labeler.load(bundle).label_pages(pages)] == [page.labels for page in pages]
+    assert read_bundle(bundle).network == HIERARCHICAL
+    assert read_bundle(bundle).provenance["metrics"]["dev.jsonl"]["macro_f1"] == 1.0
+
+
+def test_the_same_seed_gives_the_same_weights(config_file: Path, checkpoint: Path, tmp_path: Path) -> None:
+    again = train_fast(load_fast_config(config_file), tmp_path / "again")
+    first, second = (load_fast(folder)[0].state_dict() for folder in (checkpoint, again))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_graphs_give_the_logits_of_torch(bundle: Path, checkpoint: Path) -> None:
+    network, words, _ = load_fast(checkpoint)
+    labeler = Labeler.load(bundle, threads=1)
+    for paragraphs in (toy_pages(1)[0].paragraphs, ["Menu"], ["", "Donate"], [f"Menu {i}" for i in range(1000)]):
+        given, expected = labeler.logits(paragraphs), torch_logits(network, words, paragraphs)
+        assert given.shape == expected.shape
+        assert np.abs(given - expected).max() < 0.2
+
+
+def test_logits_do_not_depend_on_what_is_read_beside(bundle: Path) -> None:
+    pages = [page.paragraphs for page in toy_pages(20)] + [["Menu"], ["x"] * 900]
+    model = Labeler.load(bundle, threads=1, cache=0).model
+    together = model.logits(pages)
+    for page, logits in zip(pages, together, strict=True):
+        assert np.array_equal(model.logits([page])[0], logits)
+
+
+def test_the_cache_changes_nothing_but_the_work(bundle: Path) -> None:
+    pages = [page.paragraphs for page in toy_pages(20)]
+    plain = Labeler.load(bundle, threads=1, cache=0).model.logits(pages)
+    model = Labeler.load(bundle, threads=1, cache=6).model
+    assert isinstance(model, HierarchicalModel)
+    for _ in range(2):
+        found = [model.logits([page])[0] for page in pages]
+        assert all(np.array_equal(a, b) for a, b in zip(found, plain, strict=True))
+    assert model.hits > 0
+    assert len(model._young) + len(model._old) <= 7
+
+
+def test_a_bundle_checks_itself(bundle: Path) -> None:
+    check = check_bundle(bundle)
+    assert check.problems == ()
+    assert check.agreement > 0.97
+
+
+@pytest.mark.parametrize("name", ["paragraphs.onnx", "page.onnx", "words.txt"])
+def test_a_changed_file_is_refused_by_name(bundle: Path, tmp_path: Path, name: str) -> None:
+    copy = Path(shutil.copytree(bundle, tmp_path / "copy"))
+    with (copy / name).open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(BundleError, match=name):
+        Labeler.load(copy)
+
+
+def test_it_labels_from_the_command_line(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = toy_pages(1)[0]
+    (tmp_path / "page.txt").write_text("\n".join(page.paragraphs))
+    assert main(["label", "--model", str(bundle), str(tmp_path / "page.txt")]) == 0
+    assert json.loads(capsys.readouterr().out)["labels"] == page.labels
+    assert main(["info", str(bundle)]) == 0
+    assert "hierarchical" in capsys.readouterr().out
+
+
+def test_pages_without_labels_cannot_be_exported_on(checkpoint: Path, tmp_path: Path) -> None:
+    dev = write_pages(tmp_path / "dev.jsonl", [])
+    with pytest.raises(ExportError, match="no labelled pages"):
+        export_fast(checkpoint, tmp_path / "out", dev=[dev])
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_epoch_takes_every_page_and_cuts_long_ones(config_file: Path) -> None:
+    config = load_fast_config(config_file)
+    pages = [*toy_pages(10), Page("long", ["Menu"] * 2000, labels=["promo"] * 2000)]
+    rows = Rows(pages, learn_words(pages, config.words), config.labels, 0.5)
+    parts = [part for batch in epoch_parts(rows.rows, config, 0) for part in batch]
+    assert {row.group for row, _ in parts} == {page.id for page in pages}
+    assert max(len(kept) for _, kept in parts) <= config.optim.page_paragraphs
+    again = [part for batch in epoch_parts(rows.rows, config, 0) for part in batch]
+    assert [kept for _, kept in parts] == [kept for _, kept in again]
+
+
+def test_targets_are_those_of_the_teacher_where_it_gave_any(config_file: Path) -> None:
+    config = load_fast_config(config_file)
+    page = Page("a", ["One", "Two"], labels=["body", "promo"], extra={"doubt": [1]})
+    soft = Page("b", ["One"], labels=["body"], extra={"probabilities": [[0.6, 0.4, 0, 0, 0]], "weights": [0.6]})
+    words = learn_words([page, soft], config.words)
+    hard_row, soft_row = Rows([page, soft], words, config.labels, 0.5).rows
+    assert hard_row.targets.tolist() == [[1, 0, 0, 0, 0], [0, 0, 1, 0, 0]]
+    assert hard_row.weights.tolist() == [1.0, 0.5]
+    assert soft_row.targets[0].tolist() == pytest.approx([0.6, 0.4, 0, 0, 0])
+    assert soft_row.weights.tolist() == pytest.approx([0.6])
+
+
+@pytest.mark.parametrize(("line", "words"), [("seed = 'x'", "seed"), ("[sizes]\nlayer = 2", "layer"), ("x = 1", "'x'")])
+def test_a_wrong_setting_is_named(tmp_path: Path, line: str, words: str) -> None:
+    (tmp_path / "c.toml").write_text(line)
+    with pytest.raises(ValueError, match=rf"c\.toml.*{words}"):
+        load_fast_config(tmp_path / "c.toml")

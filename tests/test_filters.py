@@ -1,0 +1,27 @@
+import pytest
+
+from pagelabel.data.page import Page
+from pagelabel.filters import UNSURE, keep_labels, mark_unsure
+
+PAGE = Page("p", ["One", "Two", "Three"], None, ["body", "promo", "quote"], [0.9, 0.5, 0.7], {"n": 1})
+
+
+def test_kept_paragraphs_stay_with_their_labels_and_scores() -> None:
+    kept = keep_labels(PAGE, ("body", "quote"))
+    expected = Page("p", ["One", "Three"], None, ["body", "quote"], [0.9, 0.7], {"n": 1, "dropped": 1})
+    assert kept == expected
+
+
+def test_the_text_of_the_record_follows() -> None:
+    page = Page("p", ["One", "Two"], None, ["body", "promo"], [0.9, 0.5], {"text": "One\nTwo"}, "text")
+    assert keep_labels(page, ("body",)).extra == {"text": "One", "dropped": 1}
+
+
+def test_what_is_not_sure_can_be_kept() -> None:
+    page = keep_labels(mark_unsure(PAGE, 0.6), ("body", UNSURE))
+    assert page.labels == ["body", UNSURE]
+
+
+def test_a_page_without_labels_is_refused() -> None:
+    with pytest.raises(ValueError, match="label it first"):
+        keep_labels(Page("p", ["One"]), ("body",))

@@ -1,0 +1,89 @@
+import io
+from pathlib import Path
+
+import pytest
+
+from pagelabel.data.page import Page, PageError
+from pagelabel.data.readers import read_pages
+from pagelabel.data.sources import expand
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.jsonl", "a.jsonl", "deep/c.jsonl", "deep/er/d.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('{"id": "x", "paragraphs": ["One"]}\n')
+    return tmp_path
+
+
+def names(source: str, folder: Path) -> list[str]:
+    return [str(name).removeprefix(f"{folder}/") for name in expand(source)]
+
+
+def test_a_folder_is_its_files_in_order(folder: Path) -> None:
+    assert names(str(folder), folder) == ["a.jsonl", "b.jsonl", "deep/c.jsonl", "deep/er/d.txt"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.jsonl", ["a.jsonl", "b.jsonl"]),
+        ("[b-z].jsonl", ["b.jsonl"]),
+        ("**/*.jsonl", ["a.jsonl", "b.jsonl", "deep/c.jsonl"]),
+        ("?.jsonl", ["a.jsonl", "b.jsonl"]),
+    ],
+)
+def test_globs(folder: Path, pattern: str, found: list[str]) -> None:
+    assert names(f"{folder}/{pattern}", folder) == found
+
+
+def test_a_name_with_a_glob_in_it_that_is_there_is_itself(folder: Path) -> None:
+    (folder / "x[1].jsonl").write_text("")
+    assert names(f"{folder}/x[1].jsonl", folder) == ["x[1].jsonl"]
+
+
+def test_what_matches_nothing_is_an_error(folder: Path) -> None:
+    (error,) = expand(f"{folder}/*.warc")
+    assert isinstance(error, PageError)
+    assert error.cause == "matches no file"
+
+
+def test_remote_storage(folder: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    for name in ("b.jsonl", "a.jsonl"):
+        memory.pipe(f"/crawl/{name}", b'{"id": "%s", "paragraphs": ["One"]}\n' % name.encode())
+    assert list(expand("memory://crawl/*.jsonl")) == ["memory:///crawl/a.jsonl", "memory:///crawl/b.jsonl"]
+    for source in ("memory://crawl", "memory://crawl/*.jsonl"):
+        pages = [page for page in read_pages(source) if isinstance(page, Page)]
+        assert [page.id for page in pages] == ["a.jsonl", "b.jsonl"]
+    (error,) = read_pages("memory://crawl/none.jsonl")
+    assert "no such file" in str(error)
+    (error,) = read_pages("memory://crawl/*.warc")
+    assert "matches no file" in str(error)
+
+
+def test_a_web_address_without_an_ending_is_told_by_how_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pagelabel.data import readers
+
+    def open_source(source: str) -> io.BufferedReader:
+        return io.BufferedReader(io.BytesIO(b"<!doctype html><p>One<p>Two"))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(readers, "open_source", open_source)
+    (page,) = readers._read("https://river.example/story?id=7", None, readers.ReadOptions(), lambda name, file: None)
+    assert isinstance(page, Page)
+    assert page.paragraphs == ["One", "Two"]
+
+
+def test_an_unknown_kind_of_storage_is_named() -> None:
+    pytest.importorskip("fsspec")
+    (error,) = read_pages("nowhere://x/y.jsonl")
+    assert "nowhere" in str(error)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    (error,) = read_pages("s3://bucket/x.jsonl")
+    assert "pip install 'pagelabel[remote]'" in str(error)

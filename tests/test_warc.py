@@ -1,0 +1,156 @@
+import gzip
+import io
+import zlib
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pagelabel.data.page import Page, PageError
+from pagelabel.data.readers import read_pages
+
+pytest.importorskip("fastwarc")
+
+
+def record(number: int, kind: str, payload: bytes) -> bytes:
+    content = "text/plain" if kind == "conversion" else "application/http; msgtype=response"
+    head = (
+        f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: https://river.example/{number}\r\n"
+        f"WARC-Date: 2026-01-02T00:00:00Z\r\nWARC-Record-ID: <urn:uuid:{number:032}>\r\n"
+        f"Content-Type: {content}\r\nContent-Length: {len(payload)}\r\n\r\n"
+    )
+    return head.encode() + payload + b"\r\n\r\n"
+
+
+def response(number: int, body: bytes, headers: str = "", status: str = "200 OK", kind: str = "text/html") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{headers}\r\n"
+    return record(number, "response", head.encode() + body)
+
+
+def html(number: int) -> bytes:
+    return f"<title>Page {number}</title><p>Skip to content<p>Story number {number}".encode()
+
+
+def read(data: bytes, tmp_path: Path, name: str = "x.warc", **options: int) -> list[Page | PageError]:
+    (tmp_path / name).write_bytes(data)
+    return list(read_pages(str(tmp_path / name), **options))  # type: ignore[arg-type]
+
+
+COMPRESS = {
+    "x.warc": lambda data: data,
+    "x.warc.gz": gzip.compress,
+    "x.warc.zst": zstandard.ZstdCompressor().compress,
+}
+
+
+@pytest.mark.parametrize("name", COMPRESS)
+def test_html_responses_are_pages(tmp_path: Path, name: str) -> None:
+    records = [record(0, "warcinfo", b"x"), response(1, html(1)), record(2, "request", b"GET / HTTP/1.1\r\n\r\n")]
+    records += [response(3, html(3))]
+    pages = read(b"".join(map(COMPRESS[name], records)), tmp_path, name)
+    extra = {"date": "2026-01-02T00:00:00Z", "title": "Page 1"}
+    url = "https://river.example/1"
+    expected = Page(f"<urn:uuid:{1:032}>", ["Skip to content", "Story number 1"], url, extra=extra)
+    assert pages[0] == expected
+    assert [page.url for page in pages if isinstance(page, Page)] == [url, "https://river.example/3"]
+
+
+def test_wet_conversions_are_pages(tmp_path: Path) -> None:
+    (page,) = read(record(1, "conversion", "One líne\nTwo\n".encode()), tmp_path, "x.wet")
+    assert isinstance(page, Page)
+    assert page.paragraphs == ["One líne", "Two"]
+
+
+def test_what_is_no_html_page_is_passed_over(tmp_path: Path) -> None:
+    records = [response(1, b"%PDF", kind="application/pdf"), response(2, html(2), status="404 Not Found")]
+    assert read(b"".join([*records, response(3, html(3), kind="application/xhtml+xml")]), tmp_path)[0].url  # type: ignore[union-attr]
+    assert read(b"".join(records), tmp_path) == []
+
+
+def chunked(data: bytes) -> bytes:
+    return (
+        b"".join(b"%x\r\n%s\r\n" % (len(data[i : i + 7]), data[i : i + 7]) for i in range(0, len(data), 7))
+        + b"0\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "encode"),
+    [
+        ("Content-Encoding: gzip\r\n", gzip.compress),
+        ("Content-Encoding: deflate\r\n", zlib.compress),
+        ("Content-Encoding: zstd\r\n", zstandard.ZstdCompressor().compress),
+        ("Transfer-Encoding: chunked\r\n", chunked),
+        ("Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n", lambda data: chunked(gzip.compress(data))),
+        # Crawlers store bodies decoded and keep the headers.
+        ("Transfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n", lambda data: data),
+    ],
+)
+def test_bodies_are_decoded(tmp_path: Path, headers: str, encode) -> None:  # type: ignore[no-untyped-def]
+    (page,) = read(response(1, encode(html(1)), headers), tmp_path)
+    assert isinstance(page, Page)
+    assert page.paragraphs == ["Skip to content", "Story number 1"]
+
+
+def test_the_charset_of_the_server_counts(tmp_path: Path) -> None:
+    (page,) = read(response(1, "<p>Přehled".encode("cp1250"), kind="text/html; charset=windows-1250"), tmp_path)
+    assert isinstance(page, Page)
+    assert page.paragraphs == ["Přehled"]
+
+
+def test_a_body_that_cannot_be_decoded_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
+    bad = response(1, b"\x1f\x8b" + b"nonsense" * 9, "Content-Encoding: gzip\r\n")
+    error, page = read(bad + response(2, html(2)), tmp_path)
+    assert isinstance(error, PageError)
+    assert f"<urn:uuid:{1:032}>" in error.position
+    assert isinstance(page, Page)
+
+
+def test_bombs_are_stopped(tmp_path: Path) -> None:
+    bomb = response(1, gzip.compress(b"\0" * 50_000_000), "Content-Encoding: gzip\r\n")
+    error, page = read(bomb + response(2, html(2)), tmp_path, max_page_bytes=1_000_000)
+    assert "larger than 1,000,000 bytes" in str(error)
+    assert isinstance(page, Page)
+
+
+def test_reading_goes_on_behind_a_damaged_record(tmp_path: Path) -> None:
+    members = [gzip.compress(response(i, html(i))) for i in range(6)]
+    members[2] = members[2][:30] + b"\0" * 20 + members[2][50:]
+    items = read(b"".join(members), tmp_path, "x.warc.gz")
+    urls = [item.url for item in items if isinstance(item, Page)]
+    assert urls[:1] + urls[-3:] == [f"https://river.example/{i}" for i in (0, 3, 4, 5)]
+    assert any(isinstance(item, PageError) and "offset" in item.position for item in items)
+
+
+def test_a_file_cut_off_anywhere_gives_the_pages_before(tmp_path: Path) -> None:
+    for name, compress in COMPRESS.items():
+        members = [compress(response(i, html(i))) for i in range(3)]
+        whole = len(members[0]) + len(members[1])
+        data = b"".join(members)
+        for size in [*range(whole + 1, len(data) - 1, 9), len(data) - 2]:
+            items = read(data[:size], tmp_path, name)
+            assert [isinstance(item, Page) for item in items[:2]] == [True, True]
+            assert isinstance(items[-1], PageError), (name, size)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=80)
+@given(st.data())
+def test_a_spoiled_file_never_crashes(tmp_path: Path, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(COMPRESS)))
+    content = bytearray(b"".join(COMPRESS[name](response(i, html(i))) for i in range(3)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + 1] = data.draw(st.binary(max_size=3))
+    for item in read(bytes(content), tmp_path, name):
+        assert isinstance(item, Page) or item.cause
+
+
+def test_a_stream_is_told_by_how_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(response(1, html(1)))))
+    (page,) = read_pages("-")
+    assert isinstance(page, Page)
+    assert page.url == "https://river.example/1"

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagelabel.model.words import EMPTY, WordConfig, Words, by_length
+
+
+@pytest.fixture
+def words() -> Words:
+    return Words(["council", "the", "voted"], WordConfig(head_words=4, tail_words=2, buckets=16))
+
+
+def test_words_have_ids_whatever_their_case(words: Words) -> None:
+    assert words.ids("The COUNCIL voted") == [2, 1, 3]
+
+
+def test_unknown_words_with_the_same_ending_share_an_id(words: Words) -> None:
+    swimming, running, bridge = (words.ids(word)[0] for word in ("swimming", "running", "bridge"))
+    assert swimming == running != bridge
+    assert min(swimming, bridge) > len(words.vocabulary)
+
+
+def test_numbers_share_ids_by_length(words: Words) -> None:
+    assert words.ids("2026") == words.ids("1999") != words.ids("7")
+    assert words.ids("1234567890") == words.ids("123456")
+
+
+def test_a_paragraph_without_words_has_one(words: Words) -> None:
+    assert words.ids("") == words.ids(" \n") == [EMPTY]
+
+
+def test_a_long_paragraph_is_its_head_and_tail(words: Words) -> None:
+    long = "the the the the " + "voted " * 1000 + "council council"
+    assert words.ids(long) == [2, 2, 2, 2, 1, 1]
+    assert words.ids("the the the the council voted") == [2, 2, 2, 2, 1, 3]
+    assert Words(["the"], WordConfig(head_words=2, tail_words=0)).ids("the " * 99) == [1, 1]
+
+
+@given(st.text())
+def test_any_text_has_ids_in_range(text: str) -> None:
+    words = Words(["a", "b"], WordConfig(head_words=3, tail_words=2, buckets=8))
+    ids = words.ids(text)
+    assert 1 <= len(ids) <= 5
+    assert all(0 <= i < words.size for i in ids)
+
+
+@given(st.integers(0, 500), st.integers(1, 60), st.integers(0, 20))
+def test_every_paragraph_is_read_in_one_window(total: int, core: int, context: int) -> None:
+    words = Words([], WordConfig(window_paragraphs=core + 2 * context, context_paragraphs=context))
+    read = []
+    for first, start, stop, end in words.spans(total):
+        assert first <= start < stop <= end <= total
+        assert end - first <= core + 3 * context
+        assert start - first >= min(context, start)
+        assert end - stop >= min(context, total - stop)
+        read += range(start, stop)
+    assert read == list(range(total))
+
+
+@given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=5)))
+def test_equal_lengths_come_together(pieces: list[list[int]]) -> None:
+    found: dict[int, list[int]] = {}
+    for size, (rows, ids) in by_length(pieces).items():
+        assert ids.shape == (len(rows), size)
+        found.update(zip(rows.tolist(), ids.tolist(), strict=True))
+    assert [found[i] for i in range(len(pieces))] == pieces
+    assert all(rows.dtype == np.int64 for rows, _ in by_length(pieces).values())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"head_words": 0}, {"tail_words": -1}, {"buckets": 0}, {"window_paragraphs": 20, "context_paragraphs": 10}],
+)
+def test_settings_that_cannot_work_are_refused(values: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="_"):
+        WordConfig(**values)
+
+
+def test_settings_survive_a_round_trip() -> None:
+    config = WordConfig(head_words=9)
+    assert WordConfig.from_dict(config.to_dict()) == config
+    with pytest.raises(ValueError, match="head_words"):
+        WordConfig.from_dict({"head_words": 9})
+
+
+def test_a_word_may_stand_once_only() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        Words(["a", "a"], WordConfig())

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+from conftest import toy_pages
+
+from pagelabel.data.page import Page, PageError
+from pagelabel.labeler import Labeler
+from pagelabel.workers import Item, batches, label_batch, label_here, label_in_workers
+
+
+def mixed(count: int) -> list[Item]:
+    items: list[Item] = list(toy_pages(count))
+    return [
+        item for i, page in enumerate(items) for item in ([PageError("x", f"line {i}", "bad")] * (i % 5 == 1) + [page])
+    ]
+
+
+def test_order_and_errors_are_kept(tiny_bundle: Path) -> None:
+    items = mixed(40)
+    labeler = Labeler.load(tiny_bundle, threads=1)
+    here = list(label_here(items, labeler))
+    assert [type(item) for item in here] == [type(item) for item in items]
+    expected = list(labeler.label_pages(item for item in items if isinstance(item, Page)))
+    assert [item for item in here if isinstance(item, Page)] == expected
+
+
+def test_workers_label_as_one_process_does(tiny_bundle: Path) -> None:
+    items = mixed(700)
+    here = list(label_here(items, Labeler.load(tiny_bundle, threads=1)))
+    assert list(label_in_workers(items, str(tiny_bundle), 2)) == here
+
+
+def test_batches_are_bounded_and_lose_nothing() -> None:
+    items: list[Item] = [Page("long", ["a"] * 5000), *toy_pages(1000), Page("empty", [])]
+    found = list(batches(items))
+    assert [item for batch in found for item in batch] == items
+    assert found[0] == items[:1]
+    assert all(len(batch) <= 256 for batch in found)
+
+
+def test_the_reader_is_not_run_ahead_of(tiny_bundle: Path) -> None:
+    taken = 0
+
+    def endless():  # type: ignore[no-untyped-def]
+        nonlocal taken
+        while True:
+            taken += 1
+            yield Page(str(taken), ["Menu"] * 500)
+
+    stream = label_in_workers(endless(), str(tiny_bundle), 2)
+    for _ in range(8):
+        next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert taken < 60
+
+
+def test_a_page_that_cannot_be_labelled_is_told_and_the_others_are_labelled(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labeler = Labeler.load(tiny_bundle, threads=1)
+    logits = labeler.model.logits
+
+    def failing(pages: list[list[str]]) -> object:
+        if any("poison" in page for page in pages):
+            raise MemoryError("no room")
+        return logits(pages)
+
+    monkeypatch.setattr(labeler.model, "logits", failing)
+    pages: list[Item] = [Page("a", ["Menu"]), Page("b", ["poison"]), Page("c", ["Donate"])]
+    a, b, c = label_batch(labeler, pages)
+    assert isinstance(a, Page)
+    assert isinstance(c, Page)
+    assert isinstance(b, PageError)
+    assert str(b) == "labelling: page 'b': MemoryError: no room"

@@ -1,0 +1,176 @@
+"""Train the fast model: from labelled pages and from the accurate model's probabilities on unlabelled ones.
+
+    python -m pagelabel.training.fast --config training/hierarchical.toml -o runs/fast
+
+Distillation as in Hinton et al. 2015 (https://arxiv.org/abs/1503.02531): the teacher's calibrated probabilities are the
+targets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.metrics import accuracy_score, f1_score
+from tqdm import tqdm
+from transformers import set_seed
+
+from pagelabel.data.splits import split_by_site
+from pagelabel.model.checkpoint import load_checkpoint
+from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
+from pagelabel.model.words import WordConfig, Words
+from pagelabel.training.examples import load_pages, one_view
+from pagelabel.training.fast_config import FastConfig, load_fast_config
+from pagelabel.training.fast_examples import Batch, Rows, epoch_parts, learn_words
+
+_WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
+
+
+def word_vectors(words: Words, teacher: str, size: int) -> torch.Tensor:
+    """First vectors [words.size, size]: each word's mean word piece of the teacher, in the `size` directions of most
+    variance, scaled to the deviation of a fresh table. Ids that are no words stay random."""
+    checkpoint = load_checkpoint(teacher)
+    table = checkpoint.network.encoder.get_input_embeddings().weight.detach()
+    encoded = checkpoint.tokenizer.encode_batch_fast(list(words.vocabulary), add_special_tokens=False)
+    means = torch.stack([table[e.ids].mean(0) if e.ids else table[0] * 0 for e in encoded])
+    means = means - means.mean(0)
+    directions = torch.linalg.svd(means[: 4 * table.shape[1]] if len(means) < 64 else means, full_matrices=False)[2]
+    found = means @ directions[:size].T
+    out = torch.randn(words.size, size) * 0.3
+    out[1 : 1 + len(found), : found.shape[1]] = found * (0.3 / found.std().clamp_min(1e-6))
+    return out
+
+
+def loss_of(logits: torch.Tensor, batch: Batch, config: FastConfig) -> torch.Tensor:
+    """Mean cross-entropy to the target probabilities, weighted by paragraph and by class."""
+    smoothing = config.optim.label_smoothing
+    targets = batch.targets * (1 - smoothing) + smoothing / batch.targets.shape[-1]
+    classes = torch.tensor(config.optim.class_weights or [1.0] * len(config.labels))
+    weights = batch.weights * (batch.targets * classes).sum(-1)
+    losses = -(targets * logits.log_softmax(-1)).sum(-1)
+    return (losses * weights).sum() / weights.sum().clamp_min(1e-6)
+
+
+@torch.no_grad()
+def predict(network: HierarchicalNetwork, rows: Rows, words: Words) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    """Label ids of each page, read in the windows that labelling reads."""
+    network.eval()
+    rng = np.random.default_rng(0)
+    out = []
+    for row in rows.rows:
+        labels = np.zeros(len(row.labels), dtype=np.int64)
+        full = rows.batch([(row, range(len(row.labels)))], 0.0, range(1), rng)
+        vectors = network.paragraphs(full.ids, full.words)[full.places]
+        for first, start, stop, end in words.spans(len(row.labels)):
+            logits = network.page(vectors[:, first:end], full.features[:, first:end])[0]
+            labels[start:stop] = logits[start - first : stop - first].argmax(-1).numpy()
+        out.append(labels)
+    network.train()
+    return out
+
+
+def scores(network: HierarchicalNetwork, dev: dict[str, Rows], words: Words) -> dict[str, float]:
+    out = {}
+    for name, rows in dev.items():
+        gold = np.concatenate([row.labels for row in rows.rows])
+        given = np.concatenate(predict(network, rows, words))
+        out[f"{name}_macro_f1"] = float(f1_score(gold, given, labels=np.unique(gold), average="macro"))
+        out[f"{name}_accuracy"] = float(accuracy_score(gold, given))
+    out["macro_f1"] = float(np.mean([value for key, value in out.items() if key.endswith("_macro_f1")]))
+    return out
+
+
+def train_fast(config: FastConfig, output: str | Path) -> Path:
+    """Train as `config` says; returns the folder of the best checkpoint, `output/best`. ValueError on data that does
+    not fit."""
+    output = Path(output)
+    set_seed(config.seed)
+    pages = load_pages(config.data.train, config.labels, config.data.corrections)
+    if config.data.dev:
+        dev = {Path(file).name.split(".")[0]: load_pages([file], config.labels) for file in config.data.dev}
+    else:
+        pages, held = split_by_site(pages, config.data.dev_share, config.seed)
+        dev = {"dev": held}
+    words = learn_words(pages, config.words)
+    rows = Rows(pages, words, config.labels, config.optim.doubt_weight)
+    dev_rows = {name: Rows(one_view(found), words, config.labels, 1.0) for name, found in dev.items()}
+    sizes = HierarchicalConfig(words.size, len(config.labels), **asdict(config.sizes))
+    network = HierarchicalNetwork(sizes)
+    if config.teacher is not None:
+        network.paragraphs.words.weight.data.copy_(word_vectors(words, config.teacher, sizes.word_size))
+    plan = [(epoch, parts) for epoch in range(config.optim.epochs) for parts in epoch_parts(rows.rows, config, epoch)]
+    print(f"{len(pages)} pages, {words.size} words, {len(plan)} steps", file=sys.stderr)
+    best, started = -1.0, time.time()
+    optimizer = torch.optim.AdamW(network.parameters(), config.optim.rate, weight_decay=config.optim.weight_decay)
+    warmup = max(1, round(config.optim.warmup * len(plan)))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda s: min((s + 1) / warmup, max(0.0, (len(plan) - s) / max(1, len(plan) - warmup)))
+    )
+    unknown = range(1 + len(words.vocabulary), words.size)
+    every = max(1, len(plan) // config.optim.evaluations)
+    network.train()
+    for step, (_, parts) in enumerate(tqdm(plan, disable=not sys.stderr.isatty()), 1):
+        batch = rows.batch(parts, config.optim.drop_words, unknown, np.random.default_rng((config.seed, step)))
+        logits = network(batch.ids, batch.words, batch.places, batch.features, batch.mask)
+        loss = loss_of(logits, batch, config)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % every == 0 or step == len(plan):
+            found = scores(network, dev_rows, words)
+            record = {"step": step, "loss": round(loss.item(), 4), "seconds": round(time.time() - started), **found}
+            print(json.dumps(record), file=sys.stderr)
+            if found["macro_f1"] > best:
+                best = found["macro_f1"]
+                save_fast(output / "best", network, words, {"training": config.to_dict(), "metrics": found})
+    return output / "best"
+
+
+def save_fast(folder: Path, network: HierarchicalNetwork, words: Words, info: dict[str, Any]) -> None:
+    temporary = folder.with_name(f"{folder.name}.tmp{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    save_file(network.state_dict(), str(temporary / _WEIGHTS))
+    record = {
+        "labels": list(info["training"]["labels"]),
+        "sizes": network.config.to_dict(),
+        "words": words.config.to_dict(),
+        "vocabulary": list(words.vocabulary),
+        **info,
+    }
+    (temporary / _CONFIG).write_text(json.dumps(record) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def load_fast(folder: str | Path) -> tuple[HierarchicalNetwork, Words, dict[str, Any]]:
+    record = json.loads((Path(folder) / _CONFIG).read_text(encoding="utf-8"))
+    network = HierarchicalNetwork(HierarchicalConfig(**record["sizes"]))
+    network.load_state_dict(load_file(str(Path(folder) / _WEIGHTS)))
+    network.eval()
+    return network, Words(record.pop("vocabulary"), WordConfig.from_dict(record["words"])), record
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Train the fast model.")
+    parser.add_argument("--config", required=True)
+    parser.add_argument("-o", "--output", required=True)
+    args = parser.parse_args()
+    print(train_fast(load_fast_config(args.config), args.output))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Training settings of the fast model: one TOML file, read and checked as those of `pagelabel.training.config`."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pagelabel.model.labels import LABELS
+from pagelabel.training.config import AugmentConfig, DataConfig, build, resolved
+
+
+@dataclass(frozen=True, slots=True)
+class WordSettings:
+    """See `pagelabel.model.words.WordConfig`; the vocabulary is the `most` most frequent words of the training pages,
+    of those that come at least `least` times."""
+
+    head_words: int = 16
+    tail_words: int = 6
+    most: int = 30_000
+    least: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FastSizes:
+    """See `pagelabel.model.hierarchical.HierarchicalConfig`."""
+
+    word_size: int = 96
+    size: int = 128
+    layers: int = 3
+    heads: int = 4
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class FastOptim:
+    """AdamW with linear warm-up and decay; `drop_words` is the share of words that training replaces by unknown ones,
+    `page_paragraphs` the longest part of a page that a step takes."""
+
+    epochs: int = 10
+    batch_paragraphs: int = 2000
+    page_paragraphs: int = 256
+    rate: float = 2e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.03
+    doubt_weight: float = 0.5
+    drop_words: float = 0.1
+    class_weights: tuple[float, ...] | None = None
+    evaluations: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FastConfig:
+    """Everything that decides a run of the fast model. `teacher` is a checkpoint of `pagelabel train`: its word pieces
+    give the words their first vectors."""
+
+    name: str = "config"
+    teacher: str | None = None
+    labels: tuple[str, ...] = LABELS
+    seed: int = 1
+    data: DataConfig = field(default_factory=DataConfig)
+    words: WordSettings = field(default_factory=WordSettings)
+    sizes: FastSizes = field(default_factory=FastSizes)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optim: FastOptim = field(default_factory=FastOptim)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def load_fast_config(path: str | Path) -> FastConfig:
+    """Read a TOML file. Raises ValueError that names the file and the key, and OSError if it cannot be read."""
+    path = Path(path)
+    try:
+        config: FastConfig = build(FastConfig, tomllib.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    teacher = None if config.teacher is None else str((path.parent / config.teacher).resolve())
+    return replace(config, name=path.stem, teacher=teacher, data=resolved(config.data, path.parent))

@@ -1,0 +1,143 @@
+"""Pages to training batches of the fast model: words once, then parts of pages in an order fixed by the seed."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from pagelabel.data.page import ARTICLE_LABELS, Page
+from pagelabel.model.features import page_features
+from pagelabel.model.words import EMPTY, WordConfig, Words
+from pagelabel.training.augment import augmented
+from pagelabel.training.fast_config import FastConfig, WordSettings
+
+
+class Batch(NamedTuple):
+    """Distinct paragraphs: `ids`, `words` (mask) [P, L]. Pages: `places` [B, N] into them, `features` [B, N, F], `mask`
+    [B, N], `targets` [B, N, labels] (probabilities), `weights` [B, N]."""
+
+    ids: torch.Tensor
+    words: torch.Tensor
+    places: torch.Tensor
+    features: torch.Tensor
+    mask: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+
+
+def learn_words(pages: Sequence[Page], settings: WordSettings) -> Words:
+    """The vocabulary of these pages: each distinct paragraph counts each of its words once."""
+    config = WordConfig(head_words=settings.head_words, tail_words=settings.tail_words)
+    splitter = Words((), config)
+    counts: Counter[str] = Counter()
+    for text in {text for page in pages for text in page.paragraphs}:
+        counts.update(set(splitter.split(text)))
+    frequent = sorted((word for word, n in counts.items() if n >= settings.least), key=lambda w: (-counts[w], w))
+    return Words(sorted(frequent[: settings.most]), config)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A page for training: paragraphs as numbers in `Rows.texts`, label ids, targets [N, labels], weights [N]."""
+
+    group: str
+    view: bool
+    paragraphs: list[str]
+    texts: npt.NDArray[np.int64]
+    labels: list[int]
+    targets: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
+
+
+class Rows:
+    """Pages as numbers. `texts` are the word ids of each distinct paragraph."""
+
+    def __init__(self, pages: Sequence[Page], words: Words, labels: Sequence[str], doubt_weight: float) -> None:
+        numbers: dict[str, int] = {}
+        ids = {label: i for i, label in enumerate(labels)}
+        one_hot = np.eye(len(labels), dtype=np.float32)
+        self.rows: list[Row] = []
+        for page in pages:
+            texts = [numbers.setdefault(text, len(numbers)) for text in page.paragraphs]
+            gold = [ids[label] for label in page.labels or ()]
+            soft = page.extra.get("probabilities")
+            targets = one_hot[gold] if soft is None else np.array(soft, dtype=np.float32)
+            weights = np.array(page.extra.get("weights") or [1.0] * len(texts), dtype=np.float32)
+            weights[np.array(page.extra.get("doubt") or [], dtype=np.int64)] *= doubt_weight
+            group = str(page.extra.get("page", page.id))
+            places = np.array(texts, dtype=np.int64)
+            self.rows.append(Row(group, "view" in page.extra, page.paragraphs, places, gold, targets, weights))
+        self.texts = [words.ids(text) for text in numbers]
+
+    def batch(
+        self, parts: Sequence[tuple[Row, Sequence[int]]], drop: float, unknown: range, rng: np.random.Generator
+    ) -> Batch:
+        """Parts of pages (row, kept paragraphs) as tensors; a share `drop` of the words becomes `unknown` ones."""
+        kept = [row.texts[list(indexes)] for row, indexes in parts]
+        distinct, inverse = np.unique(np.concatenate(kept), return_inverse=True)
+        pieces = [self.texts[i] for i in distinct]
+        longest, most = max(map(len, pieces)), max(map(len, kept))
+        ids = np.full((len(pieces), longest), EMPTY, dtype=np.int64)
+        words = np.zeros((len(pieces), longest), dtype=np.float32)
+        for i, piece in enumerate(pieces):
+            ids[i, : len(piece)], words[i, : len(piece)] = piece, 1
+        if drop:
+            dropped = (rng.random(ids.shape) < drop) & (words > 0)
+            ids[dropped] = rng.integers(unknown.start, unknown.stop, int(dropped.sum()))
+        count = len(parts)
+        labels = parts[0][0].targets.shape[1]
+        places, mask = np.zeros((count, most), dtype=np.int64), np.zeros((count, most), dtype=np.float32)
+        targets, weights = np.zeros((count, most, labels), np.float32), np.zeros((count, most), np.float32)
+        features, start = [], 0
+        for b, (row, indexes) in enumerate(parts):
+            size, chosen = len(indexes), list(indexes)
+            places[b, :size] = inverse[start : start + size]
+            mask[b, :size], targets[b, :size] = 1, row.targets[chosen]
+            weights[b, :size] = row.weights[chosen]
+            own = page_features([row.paragraphs[i] for i in chosen])
+            features.append(np.pad(own, ((0, most - size), (0, 0))))
+            start += size
+        arrays = (ids, words, places, np.stack(features), mask, targets, weights)
+        return Batch(*(torch.from_numpy(array) for array in arrays))
+
+
+def epoch_parts(rows: Sequence[Row], config: FastConfig, epoch: int) -> Iterator[list[tuple[Row, list[int]]]]:
+    """The batches of an epoch: each page once (those with rare labels more often), changed as `augment` says, and some
+    of its views; a page longer than `page_paragraphs` gives one part of that length."""
+    rng = np.random.default_rng((config.seed, epoch))
+    rare = {config.labels.index(name) for name in config.augment.rare_labels if name in config.labels}
+    article = frozenset(i for i, name in enumerate(config.labels) if name in ARTICLE_LABELS)
+    groups: dict[str, tuple[list[Row], list[Row]]] = defaultdict(lambda: ([], []))
+    for row in rows:
+        groups[row.group][int(row.view)].append(row)
+    parts: list[tuple[Row, list[int]]] = []
+    for whole, views in groups.values():
+        for row in whole:
+            times = 1 + config.augment.repeat_rare * bool(rare & set(row.labels))
+            parts += [(row, augmented(row.labels, article, config.augment, rng)) for _ in range(times)]
+        if views:
+            picked = rng.choice(len(views), min(config.augment.views, len(views)), replace=False)
+            parts += [(views[i], list(range(len(views[i].labels)))) for i in picked]
+    longest = config.optim.page_paragraphs
+    cut = []
+    for row, kept in parts:
+        start = int(rng.integers(0, max(1, len(kept) - longest + 1)))
+        cut.append((row, kept[start : start + longest]))
+    order = [cut[i] for i in rng.permutation(len(cut))]
+    batches = []
+    for begin in range(0, len(order), 400):
+        batch: list[tuple[Row, list[int]]] = []
+        for part in sorted(order[begin : begin + 400], key=lambda part: len(part[1])):
+            if batch and (len(batch) + 1) * len(part[1]) > config.optim.batch_paragraphs:
+                batches.append(batch)
+                batch = []
+            batch.append(part)
+        batches.append(batch)
+    for i in rng.permutation(len(batches)):
+        yield batches[i]

@@ -1,0 +1,99 @@
+"""Labels for unlabelled pages from a model that is already good, as training data for the next one (self-training).
+
+    python -m pagelabel.training.pseudo PAGES -o FILE [--model BUNDLE] [--workers N]
+
+Each page gets `labels`, `weights` (how much each paragraph counts in the loss, 0 to 1) and `probabilities`. Where a
+page has `main` (1 where its corpus has the paragraph in the main text), the two opinions are joined. Only what the
+model is sure of counts: Xie et al., Self-training with Noisy Student, 2020 (https://arxiv.org/abs/1911.04252). The
+noise is that of training (cuts, masked tokens): a part of a page learns the labels that were read in the whole page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from pagelabel.data.page import ARTICLE_LABELS, Page, PageError
+from pagelabel.data.readers import read_pages
+from pagelabel.labeler import Labeler
+
+# Odds for the article's labels where the corpus has a paragraph in its main text, and where not. `main` leaves out
+# bylines, captions and what only some corpora count as text, so its absence says less than its presence.
+_MAIN_ODDS, _OTHER_ODDS = 3.0, 0.5
+# Below this probability a label is a guess: it has no weight.
+_SURE = 0.6
+
+
+def join_main(
+    probabilities: npt.NDArray[np.float64], main: Sequence[int] | None, labels: Sequence[str]
+) -> npt.NDArray[np.float64]:
+    """Probabilities [N, labels] with the evidence of `main` (a 0 or 1 each paragraph); unchanged where it says nothing
+    (no `main`, or none of the page in it)."""
+    if main is None or not any(main):
+        return probabilities
+    article = np.array([label in ARTICLE_LABELS for label in labels])
+    odds = np.where(np.array(main, bool)[:, None], _MAIN_ODDS, _OTHER_ODDS)
+    joined = np.where(article, probabilities * odds, probabilities)
+    return np.asarray(joined / joined.sum(axis=1, keepdims=True))
+
+
+def pseudo_labelled(page: Page, probabilities: npt.NDArray[np.float64], labels: Sequence[str]) -> Page:
+    """The page with labels, and `weights` and `probabilities` among its further fields."""
+    main = page.extra.get("main")
+    joined = join_main(probabilities, main if isinstance(main, list) else None, labels)
+    best = joined.max(axis=1, initial=0.0)
+    weights = np.where(best >= _SURE, best, 0.0)
+    extra = {
+        **page.extra,
+        "weights": [round(float(weight), 3) for weight in weights],
+        "probabilities": [[round(float(p), 4) for p in row] for row in joined],
+    }
+    return replace(page, labels=[labels[i] for i in joined.argmax(axis=1)], scores=None, extra=extra)
+
+
+_labeler: Labeler
+
+
+def _start(bundle: str | None) -> None:
+    global _labeler
+    _labeler = Labeler.load(bundle, threads=1)
+
+
+def _label(page: Page) -> Page:
+    return pseudo_labelled(page, _labeler.config.probabilities(_labeler.logits(page.paragraphs)), _labeler.labels)
+
+
+def _pages(files: Sequence[str]) -> Iterator[Page]:
+    for file in files:
+        for page in read_pages(file):
+            if isinstance(page, PageError):
+                raise ValueError(str(page))
+            yield page
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Label unlabelled pages for training.")
+    parser.add_argument("pages", nargs="+")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--model", help="bundle (default: the one that ships)")
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    temporary = args.output.with_name(args.output.name + ".tmp")
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(args.workers, _start, (args.model,)) as pool, temporary.open("w", encoding="utf-8") as out:
+        for page in tqdm(pool.imap(_label, _pages(args.pages), chunksize=4), disable=not sys.stderr.isatty()):
+            out.write(page.to_json() + "\n")
+    temporary.replace(args.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

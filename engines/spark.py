@@ -1,4 +1,4 @@
-"""Functions for Spark: for `DataFrame.mapInPandas`, and a pandas UDF. The model is loaded once in each Python worker."""
+"""For Spark: a function for `DataFrame.mapInPandas`, and a pandas UDF. The model is loaded once in a Python worker."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def write(folder: Path, pages: list[str]) -> str:
 
 
 def read(folder: Path) -> dict[int, dict[str, Any]]:
-    lines = [line for file in folder.glob("*.gz") for line in gzip.open(file, "rt", encoding="utf-8")]
+    lines = [line for file in folder.glob("*.gz") for line in gzip.decompress(file.read_bytes()).splitlines()]
     return {int(record["id"]): record for record in map(json.loads, lines)}
 
 

@@ -73,7 +73,7 @@ def test_a_worker_loads_the_model_once(spark: SparkSession) -> None:
     def loads(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         from pagelabel.engines.core import _labeler
 
-        for frame in label_frames()(frames):
+        for _ in label_frames()(frames):
             yield pd.DataFrame({"process": [os.getpid()], "loads": [_labeler.cache_info().misses]})
 
     frame = spark.createDataFrame([(text,) for text in texts(6)], "text string").repartition(2)

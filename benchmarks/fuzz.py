@@ -86,7 +86,7 @@ def read(file: Path) -> tuple[str | None, int, int]:
         return traceback.format_exc(limit=-4), pages, errors
     finally:
         signal.alarm(0)
-    if not pages and not errors and file.suffix in (".parquet", ".arrow", ".html", ".txt"):
+    if not pages and not errors and file.suffix in (".html", ".txt"):
         return "neither a page nor an error", 0, 0
     return None, pages, errors
 

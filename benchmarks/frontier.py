@@ -1,0 +1,117 @@
+"""Accuracy against speed of several bundles, measured in one run on one core: a table and a plot.
+
+    python benchmarks/frontier.py model/bundle model/fast runs/candidates/* --pages ../shared/data/dev.jsonl.gz \
+        --out benchmarks/results
+
+Accuracy is what each bundle's export measured on the files that its config names; speed is whole pages a second,
+tokenizing included, nothing cached between pages. Rounds go through the bundles in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pagelabel import Labeler, Page, PageError, read_pages
+from pagelabel.model.bundle import read_bundle
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundles", nargs="+", type=Path)
+    parser.add_argument("--pages", required=True, help="pages to label (JSON lines)")
+    parser.add_argument("--limit", type=int, default=24, help="pages to use, spread over the file (default: 24)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for frontier.json, frontier.md and frontier.png"
+    )
+    args = parser.parse_args()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    pages = _pages(args.pages)
+    pages = pages[:: max(1, len(pages) // args.limit)][: args.limit]
+    labelers = {folder: Labeler.load(folder, threads=1, cache=0) for folder in args.bundles}
+    times: dict[Path, list[float]] = {folder: [] for folder in labelers}
+    for _ in range(args.rounds):
+        for folder, labeler in labelers.items():
+            start = time.perf_counter()
+            for _page in labeler.label_pages(pages):
+                pass
+            times[folder].append(time.perf_counter() - start)
+    rows = [_row(folder, len(pages) / statistics.median(found)) for folder, found in times.items()]
+    rows.sort(key=lambda row: -row["pages_per_second"])
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "frontier.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    (args.out / "frontier.md").write_text(_table(rows), encoding="utf-8")
+    _plot(rows, args.out / "frontier.png")
+    print(_table(rows))
+
+
+def _pages(source: str) -> list[Page]:
+    pages = []
+    for item in read_pages(source):
+        if isinstance(item, PageError):
+            sys.exit(str(item))
+        pages.append(item)
+    return pages
+
+
+def _row(folder: Path, speed: float) -> dict[str, Any]:
+    config = read_bundle(folder)
+    metrics = config.provenance["metrics"]
+    return {
+        "bundle": folder.name,
+        "network": config.network,
+        "pages_per_second": round(speed, 2),
+        "megabytes": round(sum(file.stat().st_size for file in folder.iterdir()) / 1e6, 1),
+        "macro_f1": {name: scores["macro_f1"] for name, scores in metrics.items()},
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    names = list(dict.fromkeys(name for row in rows for name in row["macro_f1"]))
+    head = ["bundle", "network", "pages/s", "MB", *(f"macro-F1 {name}" for name in names)]
+    lines = [head, ["---"] * len(head)]
+    for row in rows:
+        scores = [f"{row['macro_f1'][name]:.3f}" if name in row["macro_f1"] else "" for name in names]
+        lines.append([row["bundle"], row["network"], f"{row['pages_per_second']:.1f}", f"{row['megabytes']}", *scores])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _plot(rows: list[dict[str, Any]], file: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.5))
+    for name, marker in zip(dict.fromkeys(n for row in rows for n in row["macro_f1"]), "os^v", strict=False):
+        found = [row for row in rows if name in row["macro_f1"]]
+        axes.scatter(
+            [row["pages_per_second"] for row in found],
+            [row["macro_f1"][name] for row in found],
+            marker=marker,
+            label=name,
+        )
+        for row in found:
+            axes.annotate(
+                row["bundle"],
+                (row["pages_per_second"], row["macro_f1"][name]),
+                fontsize=7,
+                xytext=(4, 3),
+                textcoords="offset points",
+            )
+    axes.set(xscale="log", xlabel="whole pages a second, one core", ylabel="macro-F1")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(file, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

@@ -61,7 +61,7 @@ class PageStage:
         return labeler
 
     def rows(self, values: Iterable[object]) -> Iterator[Row]:
-        """A stream of rows, one for each value of the column, in order; a value that is no page gives one with an error."""
+        """A stream of rows, one for each value of the column, in order; what is no page gives a row with an error."""
         labeler = self.load()
         # The labeler reads ahead, so that what waits for it is held until its turn comes.
         pages, again = tee(self._page(value, number) for number, value in enumerate(values))

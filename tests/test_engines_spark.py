@@ -3,7 +3,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from engine_pages import KEEP, expected, java_home, paragraphs, texts
+from engine_pages import KEEP, expected, need_java, paragraphs, texts
 
 pytest.importorskip("pyspark", reason="needs pagelabel[spark]")
 
@@ -17,9 +17,8 @@ from pagelabel.engines.spark import label_frames, label_udf, labelled_schema
 @pytest.fixture(scope="module")
 def spark() -> Iterator[SparkSession]:
     """A local session of two workers, which find pagelabel where this process does."""
+    need_java()
     with pytest.MonkeyPatch.context() as patch:
-        if (home := java_home()) is not None:
-            patch.setenv("JAVA_HOME", home)
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         builder = SparkSession.builder.master("local[2]").appName("pagelabel")

@@ -17,7 +17,7 @@ try:
     from datatrove.utils.batching import batched
     from datatrove.utils.typeshelper import StatHints
 except ModuleNotFoundError as error:
-    message = "pagelabel.engines.datatrove needs datatrove: pip install 'pagelabel[datatrove]'"
+    message = f"pagelabel.engines.datatrove needs {error.name}: pip install 'pagelabel[datatrove]'"
     raise ModuleNotFoundError(message, name=error.name) from error
 
 # Texts are tokenized together; more of them would only be held in memory.

@@ -14,7 +14,7 @@ try:
     from pyspark.sql.functions import pandas_udf
     from pyspark.sql.types import ArrayType, DataType, DoubleType, LongType, StringType, StructField, StructType
 except ModuleNotFoundError as error:
-    message = "pagelabel.engines.spark needs Spark and pandas: pip install 'pagelabel[spark]'"
+    message = f"pagelabel.engines.spark needs {error.name}: pip install 'pagelabel[spark]'"
     raise ModuleNotFoundError(message, name=error.name) from error
 
 _TYPES: dict[str, DataType] = {

@@ -1,10 +1,12 @@
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_pages import KEEP, expected, paragraphs, texts
+from engine_pages import KEEP, expected, texts
 
 pytest.importorskip("datatrove", reason="needs pagelabel[datatrove]")
 
@@ -74,13 +76,24 @@ def test_the_filter_labels_what_has_no_labels() -> None:
     assert [document.text for document in kept] == [row["pagelabel_text"] for row in expected(texts())]
 
 
-def test_steps_are_pickled_without_a_model() -> None:
-    steps = [LabelParagraphs(), KeepParagraphs(KEEP)]
-    list(steps[0].run(iter([Document(texts(1)[0], "0")])))
-    data = dill.dumps(steps)
-    assert len(data) < 10_000
-    [document] = dill.loads(data)[0].run(iter([Document(texts(1)[0], "0")]))
-    assert len(document.metadata["pagelabel_labels"]) == len(paragraphs(texts(1)[0]))
+def test_a_pickled_run_is_small_and_runs_elsewhere_as_on_slurm(tmp_path: Path) -> None:
+    label = LabelParagraphs()
+    list(label.run(iter([Document(texts(1)[0], "0")])))
+    pipeline = [
+        JsonlReader(write(tmp_path / "in", texts(2))),
+        label,
+        KeepParagraphs(KEEP),
+        JsonlWriter(str(tmp_path / "out")),
+    ]
+    data = dill.dumps(
+        LocalPipelineExecutor(pipeline, workers=1, logging_dir=str(tmp_path / "logs")), fmode=dill.CONTENTS_FMODE
+    )
+    assert len(data) < 20_000
+    (tmp_path / "executor.pik").write_bytes(data)
+    command = [sys.executable, "-m", "datatrove.tools.launch_pickled_pipeline", str(tmp_path / "executor.pik")]
+    subprocess.run(command, check=True, capture_output=True)
+    kept = read(tmp_path / "out")
+    assert [kept[i]["text"] for i in range(2)] == [row["pagelabel_text"] for row in expected(texts(2))]
 
 
 def test_a_text_that_was_changed_after_labelling_is_not_cut_at_the_wrong_places() -> None:

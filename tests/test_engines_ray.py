@@ -1,7 +1,6 @@
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,7 +70,7 @@ def test_other_batch_formats(cluster: None, batch_format: str) -> None:
         assert row["pagelabel_error"] is None
 
 
-def test_a_null_is_an_error_in_its_row_and_old_labels_are_replaced(tmp_path: Path) -> None:
+def test_a_null_is_an_error_in_its_row_and_old_labels_are_replaced() -> None:
     table = pa.table({"text": [None, texts(1)[0]], "pagelabel_labels": ["old", "old"]})
     labelled = LabelPages()(table)
     assert labelled.column_names == [

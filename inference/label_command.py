@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
     with Progress(args.sources) as progress:
         items = progress.watch(_items(args, progress.opened))
-        label: Callable[[Iterable[Item]], Iterator[Item]]
+        label: Callable[[Iterable[Item]], Generator[Item, None, None]]
         if args.workers > 1:
             label = partial(label_in_workers, model=args.model, workers=args.workers)
         else:
@@ -97,7 +97,8 @@ def run(args: argparse.Namespace) -> int:
                 progress.say(f"pagelabel: {shards.done} shard(s) are there already")
             pages, errors = shards.write(items, label, new_writer, change, progress.tell)
         else:
-            pages, errors = _write_one(args, label(items), new_writer, change, progress.tell)
+            with closing(label(items)) as labelled:
+                pages, errors = _write_one(args, labelled, new_writer, change, progress.tell)
     if errors:
         print(f"pagelabel: {pages:,} page(s) labelled, {errors:,} could not be read, see above", file=sys.stderr)
     return 1 if errors else 0

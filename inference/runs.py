@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class ShardedRun:
     def write(
         self,
         items: Iterable[Item],
-        label: Callable[[Iterable[Item]], Iterator[Item]],
+        label: Callable[[Iterable[Item]], Generator[Item, None, None]],
         make_writer: Callable[[], Writer | None],
         change: Callable[[Page], Page],
         report: Callable[[PageError], None],
@@ -65,23 +66,23 @@ class ShardedRun:
             file = self._errors(number)
             errors += len(file.read_bytes().splitlines()) if file.exists() else 0
         pages = passed - errors
-        labelled = label(stream)
-        for number in count(self.done):
-            first = next(labelled, None)
-            if first is None:
-                return pages, errors
-            found: list[PageError] = []
-            with open_sink(self._shard(number), make_writer()) as sink:
-                for item in chain([first], islice(labelled, self.shard_pages - 1)):
-                    if isinstance(item, PageError):
-                        found.append(item)
-                        report(item)
-                    else:
-                        sink.write(change(item))
-                        pages += 1
-                self._keep(number, found)
-            errors += len(found)
-        raise AssertionError("count() does not end")
+        with closing(label(stream)) as labelled:
+            for number in count(self.done):
+                first = next(labelled, None)
+                if first is None:
+                    break
+                found: list[PageError] = []
+                with open_sink(self._shard(number), make_writer()) as sink:
+                    for item in chain([first], islice(labelled, self.shard_pages - 1)):
+                        if isinstance(item, PageError):
+                            found.append(item)
+                            report(item)
+                        else:
+                            sink.write(change(item))
+                            pages += 1
+                    self._keep(number, found)
+                errors += len(found)
+        return pages, errors
 
     def _check(self, file: Path, settings: dict[str, Any]) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
@@ -57,13 +57,13 @@ def _label_alone(labeler: Labeler, page: Page) -> Item:
         return PageError("labelling", f"page {page.id!r}", f"{type(error).__name__}: {error}")
 
 
-def label_here(items: Iterable[Item], labeler: Labeler) -> Iterator[Item]:
+def label_here(items: Iterable[Item], labeler: Labeler) -> Generator[Item, None, None]:
     """Items labelled in this process."""
     for batch in batches(items):
         yield from label_batch(labeler, batch)
 
 
-def label_in_workers(items: Iterable[Item], model: str | None, workers: int) -> Iterator[Item]:
+def label_in_workers(items: Iterable[Item], model: str | None, workers: int) -> Generator[Item, None, None]:
     """Items labelled by `workers` processes of one thread each, in the order of `items`.
 
     Raises WorkerError when a process was ended from outside; what was yielded until then is right.

@@ -1,0 +1,129 @@
+"""Options of `pagelabel label`: forms of output, filters, wrong usage."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import zstandard
+from conftest import toy_pages, write_pages
+
+from pagelabel.cli import main
+from pagelabel.data.page import Page
+from pagelabel.data.readers import read_pages
+
+
+@pytest.fixture
+def label(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    def run(*args: object) -> tuple[int, str, str]:
+        code = main(["label", "--model", str(tiny_bundle), *map(str, args)])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    return write_pages(tmp_path / "pages.jsonl", toy_pages(5))
+
+
+@pytest.mark.parametrize(
+    ("name", "unpack"), [("x.jsonl.gz", gzip.decompress), ("x.jsonl.zst", zstandard.ZstdDecompressor().decompressobj)]
+)
+def test_output_is_compressed_by_its_name(label, source: str, tmp_path: Path, name: str, unpack) -> None:  # type: ignore[no-untyped-def]
+    _, plain, _ = label(source)
+    assert label(source, "-o", tmp_path / name)[0] == 0
+    data = (tmp_path / name).read_bytes()
+    assert (unpack(data) if name.endswith("gz") else unpack().decompress(data)).decode() == plain
+    first = data
+    assert label(source, "-o", tmp_path / name)[0] == 0
+    assert (tmp_path / name).read_bytes() == first
+    assert len(list(read_pages(str(tmp_path / name)))) == 5
+
+
+def test_dolma_attributes_index_the_original_text(label, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    pages = toy_pages(3)
+    texts = ["\n\n  ".join(page.paragraphs) + "\n" for page in pages]
+    lines = [json.dumps({"id": f"d{i}", "text": text, "source": "s"}) for i, text in enumerate(texts)]
+    (tmp_path / "docs.jsonl").write_text("\n".join(lines))
+    code, out, _ = label(tmp_path / "docs.jsonl", "--to", "dolma")
+    assert code == 0
+    for page, text, line in zip(pages, texts, out.splitlines(), strict=True):
+        attributes = json.loads(line)["attributes"]
+        assert set(attributes) == {f"pagelabel__{name}" for name in ("body", "quote", "promo", "teaser", "donation")}
+        spans = sorted((start, end, name) for name, found in attributes.items() for start, end, _ in found)
+        assert [text[start:end] for start, end, _ in spans] == page.paragraphs
+        assert [name.removeprefix("pagelabel__") for *_, name in spans] == page.labels
+
+
+def test_keep_and_drop_filter_records(label, source: str) -> None:  # type: ignore[no-untyped-def]
+    _, kept, _ = label(source, "--keep", "body,quote")
+    _, dropped, _ = label(source, "--drop", "promo,teaser,donation")
+    assert kept == dropped
+    record = json.loads(kept.splitlines()[0])
+    assert set(record["labels"]) == {"body", "quote"}
+    assert len(record["paragraphs"]) == len(record["labels"]) == len(record["scores"]) == 3
+    assert record["dropped"] == 6
+
+
+def test_nothing_is_left_out_unless_asked(label, source: str) -> None:  # type: ignore[no-untyped-def]
+    _, out, _ = label(source)
+    assert [json.loads(line)["paragraphs"] for line in out.splitlines()] == [page.paragraphs for page in toy_pages(5)]
+
+
+def test_text_of_records_is_cut_by_the_column_named(label, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "docs.jsonl").write_text('{"id": "x", "content": "Menu 1\\nDonate to our newsroom"}\n')
+    code, out, _ = label(tmp_path / "docs.jsonl", "--text-column", "content")
+    assert code == 0
+    assert json.loads(out)["paragraphs"] == ["Menu 1", "Donate to our newsroom"]
+
+
+def test_pages_that_are_too_large_are_told(label, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    pages = [Page("a", ["x" * 5000]), Page("b", ["Menu"])]
+    code, out, err = label(write_pages(tmp_path / "p.jsonl", pages), "--max-page-bytes", 1000)
+    assert code == 1
+    assert "longer than 1,000 bytes" in err
+    assert [json.loads(line)["id"] for line in out.splitlines()] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--keep", "body", "--drop", "promo"], "do not go together"),
+        (["--keep", "boddy"], "unknown label 'boddy'"),
+        (["--drop", "boddy"], "unknown label 'boddy'"),
+        (["--to", "dolma", "--keep", "body"], "leaves nothing out"),
+        (["--to", "parquet"], "name a file with -o"),
+        (["--shard-pages", "5"], "needs a folder"),
+        (["--workers", "0"], "--workers should be at least 1"),
+        (["--threads", "-1"], "--threads should be at least 1"),
+        (["--max-page-bytes", "0"], "--max-page-bytes should be at least 1"),
+        (["--min-score", "1.5"], "--min-score should be 0 to 1"),
+        (["-o", "out/", "--errors", "e.jsonl"], "leave --errors out"),
+        (["-o", "out/", "-"], "cannot be read again"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_done(  # type: ignore[no-untyped-def]
+    label, source: str, args: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = label(*args, source)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert [file.name for file in tmp_path.iterdir()] == ["pages.jsonl"]
+
+
+def test_a_reader_that_goes_away_ends_the_run_quietly(tiny_bundle: Path, tmp_path: Path) -> None:
+    many = write_pages(tmp_path / "many.jsonl", toy_pages(3000))
+    command = [sys.executable, "-m", "pagelabel", "label", "--model", str(tiny_bundle), many, "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        stderr = process.stderr.read()
+    assert process.returncode == 1
+    assert stderr == b""

@@ -1,10 +1,10 @@
 """Labels for unlabelled pages from a model that is already good, as training data for the next one (self-training).
 
-    python -m pagelabel.training.pseudo PAGES -o FILE [--model BUNDLE] [--workers N]
+    python -m pagelabel.training.pseudo PAGES -o FILE [--model BUNDLE...] [--workers N]
 
 Each page gets `labels`, `weights` (how much each paragraph counts in the loss, 0 to 1) and `probabilities`. Where a
 page has `main` (1 where its corpus has the paragraph in the main text), the two opinions are joined. Only what the
-model is sure of counts: Xie et al., Self-training with Noisy Student, 2020 (https://arxiv.org/abs/1911.04252). The
+models are sure of counts: Xie et al., Self-training with Noisy Student, 2020 (https://arxiv.org/abs/1911.04252). The
 noise is that of training (cuts, masked tokens): a part of a page learns the labels that were read in the whole page.
 """
 
@@ -59,16 +59,19 @@ def pseudo_labelled(page: Page, probabilities: npt.NDArray[np.float64], labels: 
     return replace(page, labels=[labels[i] for i in joined.argmax(axis=1)], scores=None, extra=extra)
 
 
-_labeler: Labeler
+_labelers: list[Labeler]
 
 
-def _start(bundle: str | None) -> None:
-    global _labeler
-    _labeler = Labeler.load(bundle, threads=1)
+def _start(bundles: Sequence[str | None]) -> None:
+    global _labelers
+    _labelers = [Labeler.load(bundle, threads=1) for bundle in bundles]
+    if len({labeler.labels for labeler in _labelers}) > 1:
+        raise ValueError("the models have different labels")
 
 
 def _label(page: Page) -> Page:
-    return pseudo_labelled(page, _labeler.config.probabilities(_labeler.logits(page.paragraphs)), _labeler.labels)
+    found = [labeler.config.probabilities(labeler.logits(page.paragraphs)) for labeler in _labelers]
+    return pseudo_labelled(page, np.mean(found, axis=0), _labelers[0].labels)
 
 
 def _pages(files: Sequence[str]) -> Iterator[Page]:
@@ -83,7 +86,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Label unlabelled pages for training.")
     parser.add_argument("pages", nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--model", help="bundle (default: the one that ships)")
+    parser.add_argument("--model", nargs="+", default=[None], help="bundles, whose probabilities are averaged")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     temporary = args.output.with_name(args.output.name + ".tmp")

@@ -20,9 +20,10 @@ from pagelabel.export.fast import export_fast, torch_logits
 from pagelabel.export.writing import ExportError
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.model.bundle import HIERARCHICAL, read_bundle
+from pagelabel.training.examples import load_pages
 from pagelabel.training.fast import load_fast, train_fast
 from pagelabel.training.fast_config import load_fast_config
-from pagelabel.training.fast_examples import Rows, epoch_parts, learn_words
+from pagelabel.training.fast_examples import Rows, epoch_parts, furniture_runs, learn_words, swapped
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,23 @@ def test_an_epoch_takes_every_page_and_cuts_long_ones(config_file: Path) -> None
     assert max(len(kept) for _, kept in parts) <= config.optim.page_paragraphs
     again = [part for batch in epoch_parts(rows.rows, config, 0) for part in batch]
     assert [kept for _, kept in parts] == [kept for _, kept in again]
+
+
+def test_furniture_of_other_pages_takes_the_place_of_the_own(config_file: Path) -> None:
+    config = load_fast_config(config_file)
+    pages = load_pages(config.data.train, config.labels)
+    rows = Rows(pages, learn_words(pages, config.words), config.labels, 1.0)
+    row, article = rows.rows[0], frozenset({0, 1})
+    donors = furniture_runs(rows.rows[1:], article)
+    kept = list(range(len(row.labels)))
+    made = swapped(row, kept, donors, 1.0, np.random.default_rng(1))
+    own = [text for text, label in zip(row.paragraphs, row.labels, strict=True) if label in article]
+    assert [text for text, label in zip(made.paragraphs, made.labels, strict=True) if label in article] == own
+    known = {(text, label) for r in rows.rows for text, label in zip(r.paragraphs, r.labels, strict=True)}
+    assert set(zip(made.paragraphs, made.labels, strict=True)) <= known
+    assert made.paragraphs != row.paragraphs
+    assert len(made.paragraphs) == len(made.texts) == len(made.labels) == len(made.targets) == len(made.weights)
+    assert swapped(row, kept, donors, 0.0, np.random.default_rng(1)).paragraphs == row.paragraphs
 
 
 def test_targets_are_those_of_the_teacher_where_it_gave_any(config_file: Path) -> None:

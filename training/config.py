@@ -60,6 +60,7 @@ class OptimConfig:
     warmup: float = 0.06
     weight_decay: float = 0.01
     label_smoothing: float = 0.03
+    dropout: float = 0.0
     doubt_weight: float = 0.5
     class_weights: tuple[float, ...] | None = None
     evaluations: int = 6

@@ -9,6 +9,7 @@ targets.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import shutil
@@ -29,7 +30,7 @@ from pagelabel.data.splits import split_by_site
 from pagelabel.model.checkpoint import load_checkpoint
 from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.words import WordConfig, Words
-from pagelabel.training.examples import load_pages, one_view
+from pagelabel.training.examples import load_pages
 from pagelabel.training.fast_config import FastConfig, load_fast_config
 from pagelabel.training.fast_examples import Batch, Rows, epoch_parts, learn_words
 
@@ -75,7 +76,6 @@ def predict(network: HierarchicalNetwork, rows: Rows, words: Words) -> list[np.n
             logits = network.page(vectors[:, first:end], full.features[:, first:end])[0]
             labels[start:stop] = logits[start - first : stop - first].argmax(-1).numpy()
         out.append(labels)
-    network.train()
     return out
 
 
@@ -103,7 +103,7 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
         dev = {"dev": held}
     words = learn_words(pages, config.words)
     rows = Rows(pages, words, config.labels, config.optim.doubt_weight)
-    dev_rows = {name: Rows(one_view(found), words, config.labels, 1.0) for name, found in dev.items()}
+    dev_rows = {name: Rows(found, words, config.labels, 1.0) for name, found in dev.items()}
     sizes = HierarchicalConfig(words.size, len(config.labels), **asdict(config.sizes))
     network = HierarchicalNetwork(sizes)
     if config.teacher is not None:
@@ -118,6 +118,7 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
     )
     unknown = range(1 + len(words.vocabulary), words.size)
     every = max(1, len(plan) // config.optim.evaluations)
+    averaged = copy.deepcopy(network).eval()
     network.train()
     for step, (_, parts) in enumerate(tqdm(plan, disable=not sys.stderr.isatty()), 1):
         batch = rows.batch(parts, config.optim.drop_words, unknown, np.random.default_rng((config.seed, step)))
@@ -128,14 +129,22 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
+        average(averaged, network, min(config.optim.averaging, step / (step + 10)))
         if step % every == 0 or step == len(plan):
-            found = scores(network, dev_rows, words)
+            found = scores(averaged, dev_rows, words)
             record = {"step": step, "loss": round(loss.item(), 4), "seconds": round(time.time() - started), **found}
             print(json.dumps(record), file=sys.stderr)
             if found["macro_f1"] > best:
                 best = found["macro_f1"]
-                save_fast(output / "best", network, words, {"training": config.to_dict(), "metrics": found})
+                save_fast(output / "best", averaged, words, {"training": config.to_dict(), "metrics": found})
     return output / "best"
+
+
+@torch.no_grad()
+def average(averaged: HierarchicalNetwork, network: HierarchicalNetwork, share: float) -> None:
+    """Move the averaged weights towards those of `network`, keeping `share` of themselves."""
+    for mean, weight in zip(averaged.parameters(), network.parameters(), strict=True):
+        mean.lerp_(weight, 1 - share)
 
 
 def save_fast(folder: Path, network: HierarchicalNetwork, words: Words, info: dict[str, Any]) -> None:

@@ -34,9 +34,17 @@ class FastSizes:
 
 
 @dataclass(frozen=True, slots=True)
+class FastAugment(AugmentConfig):
+    """`swap_furniture` is the share of a page's runs of furniture that are replaced by such runs of other pages."""
+
+    swap_furniture: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class FastOptim:
-    """AdamW with linear warm-up and decay; `drop_words` is the share of words that training replaces by unknown ones,
-    `page_paragraphs` the longest part of a page that a step takes."""
+    """AdamW with linear warm-up and decay; the weights that are kept are their moving average over the last steps,
+    `averaging` being the share of the old one. `drop_words` is the share of words that training replaces by unknown
+    ones, `page_paragraphs` the longest part of a page that a step takes."""
 
     epochs: int = 10
     batch_paragraphs: int = 2000
@@ -48,6 +56,7 @@ class FastOptim:
     doubt_weight: float = 0.5
     drop_words: float = 0.1
     class_weights: tuple[float, ...] | None = None
+    averaging: float = 0.995
     evaluations: int = 5
 
 
@@ -63,7 +72,7 @@ class FastConfig:
     data: DataConfig = field(default_factory=DataConfig)
     words: WordSettings = field(default_factory=WordSettings)
     sizes: FastSizes = field(default_factory=FastSizes)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    augment: FastAugment = field(default_factory=FastAugment)
     optim: FastOptim = field(default_factory=FastOptim)
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 from pagelabel.data.page import ARTICLE_LABELS, Page
 from pagelabel.model.features import page_features
 from pagelabel.model.words import EMPTY, WordConfig, Words
-from pagelabel.training.augment import augmented
+from pagelabel.training.augment import augmented, runs
 from pagelabel.training.fast_config import FastConfig, WordSettings
 
 
@@ -107,6 +107,40 @@ class Rows:
         return Batch(*(torch.from_numpy(array) for array in arrays))
 
 
+Runs = list[tuple[Row, list[int]]]
+
+
+def swapped(row: Row, kept: Sequence[int], donors: dict[int, Runs], share: float, rng: np.random.Generator) -> Row:
+    """The kept paragraphs of a page, where a share of the runs of furniture are those of other pages (`donors`, by
+    label): what a site says of itself does not depend on what it tells. As CutMix does for images (Yun et al. 2019,
+    https://arxiv.org/abs/1905.04899)."""
+    pieces: Runs = []
+    for run in runs([row.labels[i] for i in kept]):
+        indexes = [kept[i] for i in run]
+        found = donors.get(row.labels[indexes[0]])
+        pieces.append(found[int(rng.integers(len(found)))] if found and rng.random() < share else (row, indexes))
+    return Row(
+        row.group,
+        row.view,
+        [piece.paragraphs[i] for piece, indexes in pieces for i in indexes],
+        np.concatenate([piece.texts[indexes] for piece, indexes in pieces]),
+        [piece.labels[i] for piece, indexes in pieces for i in indexes],
+        np.concatenate([piece.targets[indexes] for piece, indexes in pieces]),
+        np.concatenate([piece.weights[indexes] for piece, indexes in pieces]),
+    )
+
+
+def furniture_runs(rows: Sequence[Row], article: frozenset[int]) -> dict[int, Runs]:
+    """Runs of furniture of whole pages, by label."""
+    found: dict[int, Runs] = defaultdict(list)
+    for row in rows:
+        if not row.view:
+            for run in runs(row.labels):
+                if row.labels[run[0]] not in article:
+                    found[row.labels[run[0]]].append((row, run))
+    return dict(found)
+
+
 def epoch_parts(rows: Sequence[Row], config: FastConfig, epoch: int) -> Iterator[list[tuple[Row, list[int]]]]:
     """The batches of an epoch: each page once (those with rare labels more often), changed as `augment` says, and some
     of its views; a page longer than `page_paragraphs` gives one part of that length."""
@@ -125,8 +159,12 @@ def epoch_parts(rows: Sequence[Row], config: FastConfig, epoch: int) -> Iterator
             picked = rng.choice(len(views), min(config.augment.views, len(views)), replace=False)
             parts += [(views[i], list(range(len(views[i].labels)))) for i in picked]
     longest = config.optim.page_paragraphs
+    donors = furniture_runs(rows, article) if config.augment.swap_furniture else {}
     cut = []
     for row, kept in parts:
+        if donors:
+            row = swapped(row, kept, donors, config.augment.swap_furniture, rng)
+            kept = list(range(len(row.labels)))
         start = int(rng.integers(0, max(1, len(kept) - longest + 1)))
         cut.append((row, kept[start : start + longest]))
     order = [cut[i] for i in rng.permutation(len(cut))]

@@ -24,6 +24,7 @@ from pagelabel.model.checkpoint import Checkpoint, is_checkpoint, load_info, sav
 from pagelabel.model.encoding import Encoder, EncodingConfig
 from pagelabel.training.base import load_start
 from pagelabel.training.config import TrainingConfig
+from pagelabel.training.dropout import share_dropout
 from pagelabel.training.examples import (
     IGNORED,
     Windows,
@@ -109,6 +110,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     if not pages or not dev:
         raise ValueError(f"nothing to learn from: {len(pages)} training pages, {len(dev)} dev pages")
     network, tokenizer = load_start(config.base, config.labels, config.layers)
+    share_dropout(network.encoder, config.optim.dropout)
     encoding = _encoding(config, tokenizer)
     encoder = Encoder(tokenizer, encoding)
     rows = tokenized(pages, encoder, config.labels, config.optim.doubt_weight)

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from measured import measured
 
-from pagelabel import Labeler, Page, PageError, read_pages
+from pagelabel import Labeler, Page
 from pagelabel.data.page import ARTICLE_LABELS
 
 _RESAMPLES = 1000
@@ -30,8 +30,8 @@ def main() -> None:
     parser.add_argument("--bundle", help="bundle folder (default: the shipped one)")
     parser.add_argument("--out", type=Path, help="folder for behind_extractors.json")
     args = parser.parse_args()
-    wanted = {page.id: _words(page, page.labels) for page in _read(args.pages)}
-    views = _read(args.views)
+    wanted = {page.id: _words(page, page.labels) for page in measured(args.pages)}
+    views = measured(args.views)
     labeler = Labeler.load(args.bundle)
     counts: dict[str, list[tuple[int, ...]]] = defaultdict(list)
     for view, labelled in zip(views, labeler.label_pages(views), strict=True):
@@ -78,15 +78,6 @@ def _f1(article: np.ndarray, kept: np.ndarray, both: np.ndarray) -> np.ndarray:
 def _words(page: Page, labels: list[str] | None) -> int:
     pairs = zip(page.paragraphs, labels or (), strict=True)
     return sum(len(text.split()) for text, label in pairs if label in ARTICLE_LABELS)
-
-
-def _read(source: str) -> list[Page]:
-    pages = []
-    for item in read_pages(source):
-        if isinstance(item, PageError):
-            sys.exit(f"{item}; the measured pages are not part of this repository")
-        pages.append(item)
-    return pages
 
 
 if __name__ == "__main__":

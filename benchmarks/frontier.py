@@ -13,12 +13,13 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from pagelabel import Labeler, Page, PageError, read_pages
+from measured import measured
+
+from pagelabel import Labeler
 from pagelabel.model.bundle import read_bundle
 
 
@@ -33,7 +34,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    pages = _pages(args.pages)
+    pages = measured(args.pages)
     pages = pages[:: max(1, len(pages) // args.limit)][: args.limit]
     labelers = {folder: Labeler.load(folder, threads=1, cache=0) for folder in args.bundles}
     times: dict[Path, list[float]] = {folder: [] for folder in labelers}
@@ -50,15 +51,6 @@ def main() -> None:
     (args.out / "frontier.md").write_text(_table(rows), encoding="utf-8")
     _plot(rows, args.out / "frontier.png")
     print(_table(rows))
-
-
-def _pages(source: str) -> list[Page]:
-    pages = []
-    for item in read_pages(source):
-        if isinstance(item, PageError):
-            sys.exit(str(item))
-        pages.append(item)
-    return pages
 
 
 def _row(folder: Path, speed: float) -> dict[str, Any]:

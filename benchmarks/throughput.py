@@ -21,7 +21,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pagelabel import Labeler, Page, PageError, read_pages
+from measured import measured
+
+from pagelabel import Labeler, Page, read_pages
 from pagelabel.columns import ParquetSink
 from pagelabel.workers import label_in_workers
 
@@ -35,7 +37,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, help="folder for throughput.json")
     args = parser.parse_args()
-    pages = _pages(args.pages)
+    pages = measured(args.pages)
     many = [Page(f"{i}-{page.id}", page.paragraphs) for i in range(args.repeat) for page in pages]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -78,15 +80,6 @@ def main() -> None:
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "throughput.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _pages(source: str) -> list[Page]:
-    pages = []
-    for item in read_pages(source):
-        if isinstance(item, PageError):
-            sys.exit(str(item))
-        pages.append(item)
-    return pages
 
 
 def _label(source: Path, folder: Path, model: str) -> None:

@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     evaluate = verbs.add_parser("evaluate", help="score a bundle on labelled pages")
-    evaluate.add_argument("bundle", help="bundle folder, or - for the model that comes with the package")
+    evaluate.add_argument("bundle", help="bundle folder, or a model that comes with the package: accurate, fast")
     evaluate.add_argument("pages", nargs="+", help="labelled pages (JSON lines)")
     evaluate.add_argument("-o", "--output", type=Path, help="folder for evaluation.json and the plots")
     evaluate.add_argument("--threads", type=int, help="cores to use (default: all)")
@@ -87,8 +87,7 @@ def _train(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     from pagelabel.training.evaluate import evaluate
 
-    bundle = None if args.bundle == "-" else args.bundle
-    print(evaluate(bundle, args.pages, args.output, threads=args.threads).to_text())
+    print(evaluate(args.bundle, args.pages, args.output, threads=args.threads).to_text())
     return 0
 
 

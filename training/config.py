@@ -37,7 +37,8 @@ class EncodingSettings:
 @dataclass(frozen=True, slots=True)
 class AugmentConfig:
     """Shares (0 to 1) of what is changed in a training page, see `pagelabel.training.augment`; `views` is how many of a
-    page's views an epoch takes, `repeat_rare` how often more it takes a page with rare labels."""
+    page's views an epoch takes, `repeat_rare` how often more it takes a page with rare labels, `listings` how many
+    index pages are made of the articles, see `pagelabel.training.listings`."""
 
     crop: float = 0.2
     strip_furniture: float = 0.3
@@ -46,6 +47,7 @@ class AugmentConfig:
     skip_uniform: float = 0.5
     repeat_rare: int = 1
     views: int = 1
+    listings: int = 0
     rare_labels: tuple[str, ...] = ("donation",)
 
 

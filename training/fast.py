@@ -33,6 +33,7 @@ from pagelabel.model.words import WordConfig, Words
 from pagelabel.training.examples import load_pages
 from pagelabel.training.fast_config import FastConfig, load_fast_config
 from pagelabel.training.fast_examples import Batch, Rows, epoch_parts, learn_words
+from pagelabel.training.listings import listing_pages
 
 _WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
 
@@ -101,6 +102,8 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
     else:
         pages, held = split_by_site(pages, config.data.dev_share, config.seed)
         dev = {"dev": held}
+    if config.augment.listings:
+        pages = pages + listing_pages(pages, config.augment.listings, config.seed, config.labels)
     words = learn_words(pages, config.words)
     rows = Rows(pages, words, config.labels, config.optim.doubt_weight)
     dev_rows = {name: Rows(found, words, config.labels, 1.0) for name, found in dev.items()}

@@ -35,6 +35,7 @@ from pagelabel.training.examples import (
     tokenized,
     training_plan,
 )
+from pagelabel.training.listings import listing_pages
 
 _METRIC = "eval_macro_f1"
 _CONFIG = "config.json"
@@ -109,6 +110,8 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         pages, dev = split_by_site(pages, config.data.dev_share, config.seed)
     if not pages or not dev:
         raise ValueError(f"nothing to learn from: {len(pages)} training pages, {len(dev)} dev pages")
+    if config.augment.listings:
+        pages = pages + listing_pages(pages, config.augment.listings, config.seed, config.labels)
     network, tokenizer = load_start(config.base, config.labels, config.layers)
     share_dropout(network.encoder, config.optim.dropout)
     encoding = _encoding(config, tokenizer)

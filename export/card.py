@@ -145,16 +145,15 @@ def _recipe(config: BundleConfig) -> str:
         checkpoint = checkpoint.get("start")
     rows = []
     commands = []
+    start = stages[0]["training"]["base"]
     for stage in stages:
         training = stage["training"]
         rate, epochs = training["optim"]["encoder_rate"], training["optim"]["epochs"]
         minutes = f"{stage['seconds'] / 60:.0f}"
         pages = f"{stage['pages']['train']:,}"
-        rows.append(
-            (training["name"], training["base"], str(training["seed"]), str(epochs), f"{rate:g}", pages, minutes)
-        )
+        rows.append((training["name"], start, str(training["seed"]), str(epochs), f"{rate:g}", pages, minutes))
+        start = training["name"]
         commands.append(f"pagelabel train --config training/{training['name']}.toml -o runs/{training['name']}")
-    last = stages[-1]["training"]["name"]
     files = {name: digest for stage in stages for name, digest in stage["data"].items()}
     lines = [
         "## Recipe",
@@ -166,11 +165,11 @@ def _recipe(config: BundleConfig) -> str:
         "",
         *_table(("file", "sha256"), [(name, f"{digest[:16]}…") for name, digest in files.items()]),
         "",
-        "Made with:",
+        "Made with (files that `pagelabel.training.pseudo` labels are in the README under Train):",
         "",
         "```",
         *commands,
-        f"pagelabel export runs/{last}/best -o model/bundle",
+        f"pagelabel export runs/{start}/best -o model/bundle",
         *[f"pagelabel evaluate model/bundle {name}" for name in config.provenance["metrics"]],
         "```",
     ]

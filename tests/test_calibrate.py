@@ -11,7 +11,7 @@ from pagelabel.model.bundle import BundleConfig
 from pagelabel.model.encoding import EncodingConfig
 from pagelabel.model.labels import LABELS
 
-ALLOWED = 0.003
+ALLOWED = 0.001
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7, 4.0])

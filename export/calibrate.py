@@ -32,8 +32,8 @@ def fit_thresholds(
 ) -> dict[str, float]:
     """One probability that every label but the article's must reach to be given, so that a paragraph leaves the
     article only where the model is sure: the one with the best word-weighted F1 of the article over `pages`, among
-    those that cost at most 0.1 points of macro-F1; the lowest of equals. `logits` are those of all paragraphs in
-    order. Empty for label sets without body and quote.
+    those that cost neither form, whole pages and views, more than 0.1 points of macro-F1; the lowest of equals.
+    `logits` are those of all paragraphs in order. Empty for label sets without body and quote.
     """
     if not set(ARTICLE_LABELS) <= set(labels):
         return {}
@@ -44,15 +44,22 @@ def fit_thresholds(
     scaled = logits.astype(np.float64) / temperature
     probabilities = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    tried: list[tuple[float, float, float]] = []
+    view = np.array(["view" in page.extra for page in pages for _ in page.paragraphs])
+    forms = [mask for mask in (view, ~view) if mask.any()]
+    tried: list[tuple[float, list[float], float]] = []
     for threshold in _THRESHOLDS:
         limits = np.full(len(labels), threshold)
         limits[article] = 0.0
         given = np.where(probabilities >= limits, probabilities, -1.0).argmax(axis=1)
-        macro = float(f1_score(gold, given, average="macro", labels=np.unique(gold), zero_division=0))
+        macros = [_macro_f1(gold[mask], given[mask]) for mask in forms]
         kept, wanted = np.isin(given, article), np.isin(gold, article)
         article_f1 = 2 * words[kept & wanted].sum() / max(1, words[kept].sum() + words[wanted].sum())
-        tried.append((float(article_f1), macro, threshold))
-    floor = tried[0][1] - _MACRO_COST
-    threshold = max((row for row in tried if row[1] >= floor), key=lambda row: row[:2])[2]
+        tried.append((float(article_f1), macros, threshold))
+    floors = [macro - _MACRO_COST for macro in tried[0][1]]
+    allowed = [row for row in tried if all(np.greater_equal(row[1], floors))]
+    threshold = max(allowed, key=lambda row: (row[0], sum(row[1])))[2]
     return {label: threshold for label in labels if label not in ARTICLE_LABELS and threshold > 0}
+
+
+def _macro_f1(gold: npt.NDArray[np.int64], given: npt.NDArray[np.int64]) -> float:
+    return float(f1_score(gold, given, average="macro", labels=np.unique(gold), zero_division=0))

@@ -48,19 +48,39 @@ _LOGITS, _AGREEMENT = 0.5, 0.995
 
 
 class _Paragraphs(torch.nn.Module):
-    """The paragraph reader with its word table in int8, a scale a word: a quarter of the bytes."""
+    """The paragraph reader on distinct words: what a word adds to its own place and to its neighbours' is computed once
+    a word, not once a place, and a place is then a sum of three rows. Its word table is in int8, a scale a word: a
+    quarter of the bytes."""
+
+    table: torch.Tensor
+    scale: torch.Tensor
+    parts: torch.Tensor
 
     def __init__(self, network: HierarchicalNetwork) -> None:
         super().__init__()
-        self.reader = network.paragraphs
-        table = network.paragraphs.words.weight.detach()
+        reader = network.paragraphs
+        table = reader.words.weight.detach()
         scale = table.abs().amax(1, keepdim=True).clamp_min(1e-8) / 127
         self.register_buffer("table", (table / scale).round().to(torch.int8))
         self.register_buffer("scale", scale)
+        # As a place sees them: the word before, its own, the word behind.
+        before, own, behind = reader.neighbours.weight.detach().chunk(3, dim=1)
+        self.register_buffer("parts", torch.cat([before, own, behind]).T.contiguous())
+        self.bias = reader.neighbours.bias
+        self.out = reader.out
 
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        words = self.table[ids].to(torch.float32) * self.scale[ids]  # type: ignore[index]
-        return self.reader.pool(words)
+    def forward(self, words: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        table = self.table[words].to(torch.float32) * self.scale[words]
+        # Row 0 stands for no word.
+        table = torch.cat([table[:1] * 0, table])
+        before, own, behind = (table @ self.parts).chunk(3, dim=1)
+        edge = places[:, :1] * 0
+        hidden = before[torch.cat([edge, places[:, :-1]], 1)] + own[places]
+        hidden = torch.relu(hidden + behind[torch.cat([places[:, 1:], edge], 1)] + self.bias)
+        filled = (places > 0).to(torch.float32)[..., None]
+        mean = table[places].sum(1) / filled.sum(1)
+        vectors: torch.Tensor = self.out(torch.cat([(hidden * filled).amax(1), mean], -1))
+        return vectors
 
 
 class _Page(torch.nn.Module):
@@ -76,9 +96,12 @@ class _Page(torch.nn.Module):
 def write_graphs(network: HierarchicalNetwork, folder: Path) -> None:
     """`paragraphs.onnx` and `page.onnx`, see `pagelabel.model.bundle`."""
     network.eval()
-    paragraphs, words, size = (torch.export.Dim(name, min=2, max=1 << 20) for name in ("paragraphs", "words", "size"))
-    ids = torch.ones(3, 4, dtype=torch.long)
-    _write(_Paragraphs(network), (ids,), folder / PARAGRAPHS, ["ids"], "vectors", {"ids": {0: paragraphs, 1: words}})
+    distinct, paragraphs, longest, size = (
+        torch.export.Dim(name, min=2, max=1 << 20) for name in ("distinct", "paragraphs", "longest", "size")
+    )
+    example = torch.arange(5), torch.ones(3, 4, dtype=torch.long)
+    shapes: dict[str, Any] = {"words": {0: distinct}, "places": {0: paragraphs, 1: longest}}
+    _write(_Paragraphs(network), example, folder / PARAGRAPHS, ["words", "places"], "vectors", shapes)
     vectors, features = torch.zeros(5, network.config.size), torch.zeros(5, len(FEATURE_NAMES))
     shapes = {"vectors": {0: size}, "features": {0: size}}
     _write(_Page(network), (vectors, features), folder / PAGE, ["vectors", "features"], "logits", shapes)

@@ -11,7 +11,7 @@ import onnxruntime
 
 from pagelabel.model.bundle import PAGE, PARAGRAPHS, WORDS
 from pagelabel.model.features import page_features
-from pagelabel.model.words import WordConfig, Words, by_length
+from pagelabel.model.words import WordConfig, Words, packed
 from pagelabel.sessions import open_session
 
 # Longer paragraphs hardly ever come twice; short ones are the menus that stand on every page of a site.
@@ -89,11 +89,11 @@ class HierarchicalModel:
     def _read(self, pieces: list[list[int]]) -> Vectors:
         size = self._page.get_inputs()[0].shape[1]
         out = np.empty((len(pieces), size), dtype=np.float32)
-        for rows, ids in by_length(pieces).values():
+        for rows, words, places in packed(pieces):
             # A matrix product of one row takes another path with another rounding, and a page's scores would depend on
             # which pages are beside it.
-            twice = ids if len(ids) > 1 else np.repeat(ids, 2, axis=0)
-            out[rows] = self._paragraphs.run(["vectors"], {"ids": twice})[0][: len(ids)]
+            feed = {"words": _at_least_two(words), "places": _at_least_two(places)}
+            out[rows] = self._paragraphs.run(["vectors"], feed)[0][: len(rows)]
         return out
 
     def _recall(self, text: str) -> Vectors | None:
@@ -109,3 +109,7 @@ class HierarchicalModel:
             self._old, self._young = self._young, {}
         # A copy: a row of the batch would keep all of its array alive.
         self._young[text] = vector.copy()
+
+
+def _at_least_two(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return rows if len(rows) > 1 else np.repeat(rows, 2, axis=0)

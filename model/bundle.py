@@ -17,9 +17,11 @@ or of a hierarchical one
 
 | | |
 |---|---|
-| `paragraphs.onnx` | `ids` int64 [P, L] of P paragraphs of L words each to `vectors` float32 [P, D] |
+| `paragraphs.onnx` | `words` int64 [V] (distinct ids), `places` int64 [P, L] to `vectors` float32 [P, D], see below |
 | `page.onnx` | `vectors` float32 [N, D], `features` float32 [N, F] to `logits` float32 [N, labels] |
 | `words.txt` | the vocabulary, a word a line; line n (from 1) has id n |
+
+`places` are, of P paragraphs, from 1 each word's place in `words`, and 0 behind the last word; sizes are at least 2.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ _WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
 # Enough characters for the head and tail words of any ordinary text; bounds the cost of a 10 MB paragraph.
 _CHARS_PER_WORD = 12
 _LONGEST_NUMBER = 6
+# Paragraphs of up to so many words are read together: fewer parts are faster than less padding.
+_LENGTHS = (2, 4, 8, 14)
 EMPTY = 0
 """Id of the one word of a paragraph without words."""
 
@@ -111,12 +113,29 @@ class Words:
         return out
 
 
-def by_length(pieces: Sequence[list[int]]) -> dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Paragraphs of equal length together, so that none is padded: length -> (indexes [P], ids [P, length])."""
-    groups: dict[int, list[int]] = {}
-    for i, ids in enumerate(pieces):
-        groups.setdefault(len(ids), []).append(i)
-    return {
-        size: (np.array(rows, dtype=np.int64), np.array([pieces[i] for i in rows], dtype=np.int64))
-        for size, rows in groups.items()
-    }
+Packed = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+def packed(pieces: Sequence[Sequence[int]]) -> list[Packed]:
+    """Paragraphs (word ids, at least one each) of about equal length together, for the graph that reads them.
+
+    Each part is (indexes [P] of its paragraphs, its distinct word ids [V], places [P, L]: from 1 the word's place among
+    those, 0 behind the last word).
+    """
+    lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
+    flat = np.fromiter((i for piece in pieces for i in piece), dtype=np.int64, count=int(lengths.sum()))
+    starts = np.cumsum(lengths) - lengths
+    out = []
+    shorter = 0
+    for longest in (*_LENGTHS, int(lengths.max(initial=0))):
+        rows = np.flatnonzero((lengths > shorter) & (lengths <= longest))
+        shorter = max(shorter, longest)
+        if not len(rows):
+            continue
+        columns = np.arange(max(2, longest))
+        filled = columns < lengths[rows, None]
+        words, found = np.unique(flat[(starts[rows, None] + columns)[filled]], return_inverse=True)
+        places = np.zeros(filled.shape, dtype=np.int64)
+        places[filled] = found + 1
+        out.append((rows, words, places))
+    return out

@@ -1,9 +1,8 @@
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagelabel.model.words import EMPTY, WordConfig, Words, by_length
+from pagelabel.model.words import EMPTY, WordConfig, Words, packed
 
 
 @pytest.fixture
@@ -58,14 +57,17 @@ def test_every_paragraph_is_read_in_one_window(total: int, core: int, context: i
     assert read == list(range(total))
 
 
-@given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=5)))
-def test_equal_lengths_come_together(pieces: list[list[int]]) -> None:
+@given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=30)))
+def test_packed_paragraphs_have_all_their_words(pieces: list[list[int]]) -> None:
     found: dict[int, list[int]] = {}
-    for size, (rows, ids) in by_length(pieces).items():
-        assert ids.shape == (len(rows), size)
-        found.update(zip(rows.tolist(), ids.tolist(), strict=True))
+    for rows, words, places in packed(pieces):
+        assert places.shape[0] == len(rows)
+        assert len(set(words.tolist())) == len(words)
+        for row, place in zip(rows.tolist(), places, strict=True):
+            filled = place[place > 0]
+            assert (place[len(filled) :] == 0).all()
+            found[row] = words[filled - 1].tolist()
     assert [found[i] for i in range(len(pieces))] == pieces
-    assert all(rows.dtype == np.int64 for rows, _ in by_length(pieces).values())
 
 
 @pytest.mark.parametrize(

@@ -173,11 +173,12 @@ def _start_up(name: str) -> float:
 
 
 def _peak(name: str, pages: list[Page]) -> int:
-    """Peak memory of a new process that labels the pages one by one as they come in."""
+    """Peak memory of a new process that labels the pages one by one as they come in. (`ru_maxrss` would count what this
+    process has when the new one forks off.)"""
     code = (
-        "import resource; from pagelabel import Labeler, read_pages\n"
+        "from pagelabel import Labeler, read_pages\n"
         f"for page in Labeler.load({name!r}, threads=1).label_pages(read_pages('-')): pass\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "print(*(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     )
     given = "".join(page.to_json() + "\n" for page in pages).encode()
     done = subprocess.run([sys.executable, "-c", code], input=given, stdout=subprocess.PIPE, check=True)

@@ -83,6 +83,8 @@ def _rows(batch: pa.RecordBatch, first: int, source: str, options: ReadOptions) 
 
 
 def _json_able(value: Any) -> Any:
+    if value is None or isinstance(value, (str, int)):
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

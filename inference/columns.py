@@ -106,4 +106,6 @@ def _fits(value: Any, kind: type) -> bool:
 
 def _clean(value: Any) -> Any:
     """Text as Parquet can hold it: lone surrogates (possible in JSON) replaced."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", "replace").decode()

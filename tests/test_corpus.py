@@ -34,7 +34,7 @@ def test_files():
     files = corpus_files()
     assert files == sorted(files)
     assert [Path(file).name for file in files] == [
-        f"{name}.jsonl" for name in ("blogs", "broadcast", "hard", "institutions", "local", "misc")
+        f"{name}.jsonl" for name in ("blogs", "broadcast", "comments", "hard", "institutions", "local", "misc")
     ]
 
 

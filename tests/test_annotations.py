@@ -8,9 +8,9 @@ from conftest import toy_pages, write_pages
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pagelabel.data.annotations import annotated, read_annotations, report, to_runs
 from pagelabel.data.page import Page
 from pagelabel.model.labels import LABELS
-from pagelabel.training.annotations import annotated, read_annotations, to_runs
 from pagelabel.training.examples import load_pages
 
 
@@ -20,7 +20,7 @@ def write(path: Path, rows: list[object]) -> Path:
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pagelabel.training.annotations", *map(str, arguments)]
+    command = [sys.executable, "-m", "pagelabel.data.annotations", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -38,6 +38,11 @@ def test_labels_come_to_their_pages(tmp_path: Path) -> None:
     assert [page.labels for page in load_pages([str(tmp_path / "out.jsonl")], LABELS)] == [p.labels for p in pages[1:4]]
     rest = [json.loads(line)["id"] for line in (tmp_path / "rest.jsonl").read_text().splitlines()]
     assert rest == [page.id for page in (pages[0], *pages[4:])]
+
+
+def test_a_models_opinion_is_gone() -> None:
+    page = Page("a", ["x"], labels=["body"], scores=[0.4], extra={"site": "s", "weights": [0.4]})
+    assert annotated(page, ["promo"], Path("l")) == Page("a", ["x"], labels=["promo"], extra={"site": "s"})
 
 
 def test_a_page_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -63,3 +68,18 @@ def test_a_page_annotated_twice_is_named(tmp_path: Path) -> None:
     row = {"id": "a", "labels": [["body", 1]]}
     with pytest.raises(ValueError, match=r"line 2: page 'a' is annotated a second time"):
         read_annotations(write(tmp_path / "l.jsonl", [row, row]))
+
+
+def test_what_ships_has_labels_and_no_text() -> None:
+    folder = Path(__file__).parents[1] / "data" / "annotated"
+    for file in folder.glob("*.jsonl"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            assert set(record) == {"id", "labels"}
+            assert {label for label, _ in record["labels"]} <= set(LABELS)
+            assert all(isinstance(count, int) and count > 0 for _, count in record["labels"])
+
+
+def test_the_readme_has_the_figures() -> None:
+    folder = Path(__file__).parents[1] / "data" / "annotated"
+    assert report(folder) in (folder / "README.md").read_text(encoding="utf-8")

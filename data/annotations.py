@@ -1,21 +1,25 @@
 """Labels that we gave to pages whose text is not ours to ship: joined with the pages, they are training data.
 
-    python -m pagelabel.training.annotations LABELS PAGES -o LABELLED [--rest FILE]
+    python -m pagelabel.data.annotations LABELS PAGES -o LABELLED [--rest FILE]
 
-`data/annotations.jsonl` has one page a line, its labels as runs: {"id": …, "labels": [["promo", 12], ["body", 3]]}.
-Pages of PAGES that have none go to `--rest`, for `pagelabel.training.pseudo`.
+A file of `data/annotated/` has one page a line, its labels as runs: {"id": …, "labels": [["promo", 12], ["body", 3]]}.
+They take the place of what a model said (`pagelabel.training.pseudo`); the pages that have none go to `--rest`.
+Without arguments it prints the figures of the folder's README.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.resources
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
+from pagelabel.data.corpus import agreement
 from pagelabel.data.page import Page, PageError
 from pagelabel.data.readers import read_pages
 
@@ -47,16 +51,45 @@ def read_annotations(file: Path) -> dict[str, list[str]]:
 
 
 def annotated(page: Page, labels: list[str], file: Path) -> Page:
-    """The page with these labels. Raises ValueError where they are not as many as its paragraphs."""
+    """The page with these labels, and without a model's weights and probabilities. Raises ValueError where
+    there are not as many labels as paragraphs."""
     if len(labels) != len(page.paragraphs):
         raise ValueError(
             f"{file}: page {page.id!r} has {len(labels)} labels for {len(page.paragraphs)} paragraphs: "
             "was the page cut into blocks in another way?"
         )
-    return replace(page, labels=labels, scores=None)
+    extra = {key: value for key, value in page.extra.items() if key not in ("weights", "probabilities")}
+    return replace(page, labels=labels, scores=None, extra=extra)
+
+
+def report(folder: Path) -> str:
+    """How many pages and paragraphs each file of `folder` has, and how far `second_pass.jsonl` agrees, as Markdown."""
+    second = folder / "second_pass.jsonl"
+    files = {file: read_annotations(file) for file in sorted(folder.glob("*.jsonl")) if file != second}
+    counts = {file: Counter(label for labels in found.values() for label in labels) for file, found in files.items()}
+    names = [label for label, _ in sum(counts.values(), Counter[str]()).most_common()]
+    lines = [f"| file | pages | paragraphs | {' | '.join(names)} |", "|---|" + "---:|" * (2 + len(names))]
+    for file, found in files.items():
+        numbers = [len(found), counts[file].total(), *(counts[file][name] for name in names)]
+        lines.append(f"| `{file.name}` | {' | '.join(f'{number:,}' for number in numbers)} |")
+    first = {name: labels for found in files.values() for name, labels in found.items()}
+    again = read_annotations(second)
+    passes = agreement(
+        [label for name in again for label in first[name]], [label for labels in again.values() for label in labels]
+    )
+    by_label = ", ".join(f"{label} {passes.f1[label]:.3f}" for label in names if label in passes.f1)
+    lines += [
+        "",
+        f"A second pass over {len(again)} of the pages agrees on {passes.same:,} of {passes.paragraphs:,} paragraphs "
+        f"({passes.share:.1%}), macro-F1 {passes.macro_f1:.3f}: {by_label}.",
+    ]
+    return "\n".join(lines)
 
 
 def main() -> int:
+    if len(sys.argv) == 1:
+        print(report(Path(str(importlib.resources.files("pagelabel.data"))) / "annotated"))
+        return 0
     parser = argparse.ArgumentParser(description="Join our labels with the pages that they belong to.")
     parser.add_argument("labels", type=Path)
     parser.add_argument("pages")

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -59,40 +58,6 @@ def test_pages_that_cannot_be_trained_on_are_refused_by_name(tmp_path: Path) -> 
         load_pages([str(tmp_path / "c.jsonl")], LABELS)
     with pytest.raises(ValueError, match="no such file"):
         load_pages([str(tmp_path / "d.jsonl")], LABELS)
-
-
-def test_corrections_are_applied_by_id_and_index(tmp_path: Path) -> None:
-    file = write_pages(tmp_path / "a.jsonl", [Page("p1", ["a", "b"], labels=["body", "body"])])
-    (tmp_path / "fix.jsonl").write_text(json.dumps({"id": "p1", "labels": {"1": "promo"}}) + "\n")
-    (page,) = load_pages([file], LABELS, str(tmp_path / "fix.jsonl"))
-    assert page.labels == ["body", "promo"]
-
-
-def test_corrections_of_one_page_may_stand_on_several_lines(tmp_path: Path) -> None:
-    file = write_pages(tmp_path / "a.jsonl", [Page("p1", ["a", "b"], labels=["body", "body"])])
-    lines = [json.dumps({"id": "p1", "labels": {index: "promo"}}) for index in ("0", "1")]
-    (tmp_path / "fix.jsonl").write_text("\n\n".join(lines))
-    (page,) = load_pages([file], LABELS, str(tmp_path / "fix.jsonl"))
-    assert page.labels == ["promo", "promo"]
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ('{"id": "p1", "labels": {"2": "promo"}}', r"fix\.jsonl: page 'p1': there is no paragraph 2"),
-        ('{"id": "p1", "labels": {"-1": "promo"}}', r"fix\.jsonl: page 'p1': there is no paragraph -1"),
-        ('{"id": "p1", "labels": {"0": "boddy"}}', r"p1.*boddy"),
-        ('{"id": "p1", "labels": {"one": "promo"}}', r"fix\.jsonl: line 1"),
-        ('{"id": "p1", "labels": ["promo"]}', r"fix\.jsonl: line 1"),
-        ('{"id": "p1"}', r"fix\.jsonl: line 1.*labels"),
-        ("{]", r"fix\.jsonl: line 1"),
-    ],
-)
-def test_a_correction_that_cannot_be_applied_is_refused_by_name(tmp_path: Path, line: str, words: str) -> None:
-    file = write_pages(tmp_path / "a.jsonl", [Page("p1", ["a", "b"], labels=["body", "body"])])
-    (tmp_path / "fix.jsonl").write_text(line + "\n")
-    with pytest.raises(ValueError, match=words):
-        load_pages([file], LABELS, str(tmp_path / "fix.jsonl"))
 
 
 @pytest.mark.parametrize("doubt", [[2], [-1], ["0"], 1, {"0": 1}])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pagelabel.model.encoding import Encoder
 from pagelabel.model.features import page_features
 from pagelabel.training.augment import augmented
 from pagelabel.training.config import TrainingConfig
+from pagelabel.training.corrections import Corrections
 
 IGNORED = -100
 _PAD_ID = 0
@@ -28,7 +28,7 @@ _PAD_ID = 0
 
 def load_pages(files: Sequence[str], labels: Sequence[str], corrections: str | None = None) -> list[Page]:
     """Read labelled pages. Raises ValueError that names file and page for the first one that cannot be used."""
-    fixes = _load_corrections(corrections) if corrections else {}
+    fixes = Corrections.read(corrections) if corrections else None
     pages = []
     for file in files:
         if not Path(file).exists():
@@ -38,7 +38,8 @@ def load_pages(files: Sequence[str], labels: Sequence[str], corrections: str | N
                 raise ValueError(str(page))
             if page.labels is None:
                 raise ValueError(f"{file}: page {page.id!r} has no labels")
-            _correct(page.labels, fixes.get(page.id, {}), f"{corrections}: page {page.id!r}")
+            if fixes:
+                fixes.apply(page)
             unknown = set(page.labels) - set(labels)
             if unknown:
                 raise ValueError(
@@ -83,29 +84,6 @@ def one_view(pages: Sequence[Page]) -> list[Page]:
 
 def _rank(page: Page) -> bytes:
     return hashlib.sha256(page.id.encode()).digest()
-
-
-def _load_corrections(file: str) -> dict[str, dict[int, str]]:
-    found: dict[str, dict[int, str]] = {}
-    for number, line in enumerate(Path(file).read_text(encoding="utf-8").split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-            labels = {int(index): str(label) for index, label in record["labels"].items()}
-            found.setdefault(record["id"], {}).update(labels)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f'{file}: line {number}: expected {{"id": …, "labels": {{"<index>": "<label>"}}}}: {error!r}'
-            ) from error
-    return found
-
-
-def _correct(labels: list[str], fixes: dict[int, str], where: str) -> None:
-    for index, label in fixes.items():
-        if index not in range(len(labels)):
-            raise ValueError(f"{where}: there is no paragraph {index}, it has {len(labels)}")
-        labels[index] = label
 
 
 def tokenized(pages: Iterable[Page], encoder: Encoder, labels: Sequence[str], doubt_weight: float) -> datasets.Dataset:

@@ -66,3 +66,12 @@ def test_a_view_before_its_page_is_refused(tmp_path: Path) -> None:
     (tmp_path / "fix.jsonl").write_text(json.dumps({"id": "p1", "labels": {"0": "promo"}}))
     with pytest.raises(ValueError, match=r"fix\.jsonl: page 'p1' has corrections, and its view 'p1#v' comes before it"):
         load_pages([file], LABELS, str(tmp_path / "fix.jsonl"))
+
+
+def test_what_ships_has_labels_and_no_text() -> None:
+    file = Path(__file__).parents[1] / "data" / "corrections.jsonl"
+    for line in file.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        assert set(record) == {"id", "labels"}
+        assert {*record["labels"].values()} <= set(LABELS)
+        assert all(int(index) >= 0 for index in record["labels"])

@@ -33,9 +33,8 @@ def plain(text):
 def test_files():
     files = corpus_files()
     assert files == sorted(files)
-    assert [Path(file).name for file in files] == [
-        f"{name}.jsonl" for name in ("blogs", "broadcast", "comments", "hard", "institutions", "local", "misc")
-    ]
+    names = "appeals blogs broadcast cards comments hard institutions local misc near_appeals quotes"
+    assert [Path(file).name for file in files] == [f"{name}.jsonl" for name in names.split()]
 
 
 def test_pages(pages):

@@ -20,8 +20,8 @@ from itertools import groupby
 from pathlib import Path
 
 from pagelabel.data.corpus import agreement
-from pagelabel.data.page import Page, PageError
-from pagelabel.data.readers import read_pages
+from pagelabel.data.page import Page
+from pagelabel.data.pagefiles import valid_pages, write_pages
 
 
 def to_runs(labels: Sequence[str]) -> list[tuple[str, int]]:
@@ -99,9 +99,7 @@ def main() -> int:
     labels = read_annotations(args.labels)
     joined: list[Page] = []
     rest: list[Page] = []
-    for page in read_pages(args.pages):
-        if isinstance(page, PageError):
-            raise ValueError(str(page))
+    for page in valid_pages([args.pages]):
         known = labels.pop(page.id, None)
         if known is None:
             rest.append(page)
@@ -111,17 +109,9 @@ def main() -> int:
         print(f"{args.pages}: {len(labels)} annotated pages are not in it, such as {min(labels)!r}", file=sys.stderr)
     for path, pages in ((args.output, joined), (args.rest, rest)):
         if path is not None:
-            _write(path, pages)
+            write_pages(path, pages)
     print(f"{len(joined)} pages labelled, {len(rest)} without labels", file=sys.stderr)
     return 1 if labels else 0
-
-
-def _write(path: Path, pages: Sequence[Page]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as out:
-        for page in pages:
-            out.write(page.to_json() + "\n")
-    temporary.replace(path)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from pagelabel.data.page import ARTICLE_LABELS, Page, PageError
-from pagelabel.data.readers import read_pages
+from pagelabel.data.page import ARTICLE_LABELS, Page
+from pagelabel.data.pagefiles import valid_pages, write_pages
 from pagelabel.labeler import Labeler
 
 # Odds for the article's labels where the corpus has a paragraph in its main text, and where not. `main` leaves out
@@ -74,14 +74,6 @@ def _label(page: Page) -> Page:
     return pseudo_labelled(page, np.mean(found, axis=0), _labelers[0].labels)
 
 
-def _pages(files: Sequence[str]) -> Iterator[Page]:
-    for file in files:
-        for page in read_pages(file):
-            if isinstance(page, PageError):
-                raise ValueError(str(page))
-            yield page
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="Label unlabelled pages for training.")
     parser.add_argument("pages", nargs="+")
@@ -89,12 +81,10 @@ def main() -> int:
     parser.add_argument("--model", nargs="+", default=[None], help="bundles, whose probabilities are averaged")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    temporary = args.output.with_name(args.output.name + ".tmp")
     context = multiprocessing.get_context("spawn")
-    with context.Pool(args.workers, _start, (args.model,)) as pool, temporary.open("w", encoding="utf-8") as out:
-        for page in tqdm(pool.imap(_label, _pages(args.pages), chunksize=4), disable=not sys.stderr.isatty()):
-            out.write(page.to_json() + "\n")
-    temporary.replace(args.output)
+    with context.Pool(args.workers, _start, (args.model,)) as pool:
+        labelled = pool.imap(_label, valid_pages(args.pages), chunksize=4)
+        write_pages(args.output, tqdm(labelled, disable=not sys.stderr.isatty()))
     return 0
 
 

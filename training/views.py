@@ -22,8 +22,8 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
 from tqdm import tqdm
 
-from pagelabel.data.page import Page, PageError
-from pagelabel.data.readers import read_pages
+from pagelabel.data.page import Page
+from pagelabel.data.pagefiles import valid_pages, write_pages
 from pagelabel.model.features import page_features
 
 _REACH = 4
@@ -110,16 +110,6 @@ def simulated(page: Page, models: dict[str, HistGradientBoostingClassifier], see
             )
 
 
-def _read(files: Sequence[str]) -> list[Page]:
-    pages = []
-    for file in files:
-        for page in read_pages(file):
-            if isinstance(page, PageError):
-                raise ValueError(str(page))
-            pages.append(page)
-    return pages
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="Simulate what extractors leave of pages.")
     parser.add_argument("pages")
@@ -128,13 +118,9 @@ def main() -> int:
     parser.add_argument("--views", nargs="+", required=True)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    models = learn(_read(args.whole), _read(args.views), args.seed)
-    temporary = args.output.with_name(args.output.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as out:
-        for page in tqdm(_read([args.pages]), disable=not sys.stderr.isatty()):
-            for view in simulated(page, models, args.seed):
-                out.write(view.to_json() + "\n")
-    temporary.replace(args.output)
+    models = learn(list(valid_pages(args.whole)), list(valid_pages(args.views)), args.seed)
+    pages = tqdm(valid_pages([args.pages]), disable=not sys.stderr.isatty())
+    write_pages(args.output, (view for page in pages for view in simulated(page, models, args.seed)))
     return 0
 
 

@@ -154,18 +154,24 @@ def _recipe(config: BundleConfig) -> str:
         rows.append((training["name"], start, str(training["seed"]), str(epochs), f"{rate:g}", pages, minutes))
         start = training["name"]
         commands.append(f"pagelabel train --config training/{training['name']}.toml -o runs/{training['name']}")
+    averaged = stages[-1].get("averaged")
+    if averaged:
+        folders = " ".join(f"runs/{name}/best" for name in [*averaged, start])
+        start = "soup"
+        commands.append(f"python -m pagelabel.training.soup {folders} -o runs/soup/best")
     files = {name: digest for stage in stages for name, digest in stage["data"].items()}
     lines = [
         "## Recipe",
         "",
         *_table(("config", "starts from", "seed", "epochs", "rate", "pages and views", "minutes"), rows),
         "",
+        *([f"The weights are the mean of those of {', '.join(averaged)} and the last.", ""] if averaged else []),
         f"Temperature {config.temperature}, thresholds {config.thresholds or 'none'}, fitted on the dev files. "
         "All settings are in `config.json` under `provenance`.",
         "",
         *_table(("file", "sha256"), [(name, f"{digest[:16]}…") for name, digest in files.items()]),
         "",
-        "Made with (files that `pagelabel.training.pseudo` labels are in the README under Train):",
+        "Made with (how the files of `runs/` are made is in the README under Train):",
         "",
         "```",
         *commands,

@@ -1,0 +1,32 @@
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from pagelabel.model.checkpoint import load_checkpoint, save_checkpoint
+from pagelabel.training.soup import mean_checkpoint
+
+
+def test_the_weights_are_the_mean(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    other = load_checkpoint(tiny_checkpoint)
+    with torch.no_grad():
+        for weight in other.network.parameters():
+            weight.add_(1.0)
+    save_checkpoint(tmp_path / "other", other)
+    command = [sys.executable, "-m", "pagelabel.training.soup", str(tmp_path / "other"), str(tiny_checkpoint)]
+    subprocess.run([*command, "-o", str(tmp_path / "soup")], check=True)
+    first, soup = load_checkpoint(tiny_checkpoint), load_checkpoint(tmp_path / "soup")
+    for name, weight in first.network.named_parameters():
+        torch.testing.assert_close(soup.network.get_parameter(name), weight + 0.5)
+    assert soup.info["averaged"] == [first.info["training"]["name"]]
+    assert soup.encoding == first.encoding
+
+
+def test_checkpoints_of_other_labels_are_refused(tiny_checkpoint: Path) -> None:
+    first = load_checkpoint(tiny_checkpoint)
+    other = replace(first, info={**first.info, "labels": ["a", "b"]})
+    with pytest.raises(ValueError, match="labels differ"):
+        mean_checkpoint([other, first])

@@ -1,0 +1,52 @@
+"""The mean of the weights of checkpoints that were trained one from another.
+
+    python -m pagelabel.training.soup CHECKPOINT CHECKPOINT... -o CHECKPOINT
+
+Wortsman et al., Model soups, 2022 (https://arxiv.org/abs/2203.05482): where fine-tuned models lie in one basin, their
+mean is better than most of them, and costs no more to run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from pagelabel.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+
+
+def mean_checkpoint(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
+    """The mean of the weights, with tokenizer, encoding and history of the last one; its `info` names the others under
+    `averaged`. Raises ValueError where labels, encoders or vocabularies differ."""
+    last = checkpoints[-1]
+    for other in checkpoints[:-1]:
+        for what in ("labels", "encoder"):
+            if other.info[what] != last.info[what]:
+                raise ValueError(f"{what} differ: {other.info[what]} and {last.info[what]}")
+        if other.tokenizer.get_vocab() != last.tokenizer.get_vocab():
+            raise ValueError("the vocabularies differ")
+    states = [checkpoint.network.state_dict() for checkpoint in checkpoints]
+    mean = {
+        name: torch.stack([state[name] for state in states]).mean(0) if weight.is_floating_point() else weight
+        for name, weight in states[-1].items()
+    }
+    last.network.load_state_dict(mean)
+    names = [checkpoint.info["training"]["name"] for checkpoint in checkpoints[:-1]]
+    return Checkpoint(last.network, last.tokenizer, {**last.info, "averaged": names, "metrics": {}})
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Average the weights of checkpoints.")
+    parser.add_argument("checkpoints", nargs="+", help="the last one gives tokenizer, encoding and history")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    args = parser.parse_args()
+    save_checkpoint(args.output, mean_checkpoint([load_checkpoint(folder) for folder in args.checkpoints]))
+    print(args.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterator
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 from pagelabel.data.page import PageError
 from pagelabel.data.sources import expand, size_of
 from pagelabel.workers import Item
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 class Progress:
@@ -23,7 +25,12 @@ class Progress:
             names = [name for source in sources for name in expand(source) if isinstance(name, str)]
             sizes = [size_of(name) for name in names]
         total = sum(size for size in sizes if size is not None) if None not in sizes else None
-        self._bar = tqdm(total=total, unit="B", unit_scale=True, disable=self._hidden, smoothing=0.05)
+        self._bar: tqdm[None] | None = None
+        if not self._hidden:
+            # Importing it is a twentieth of the start-up, which a pipe need not wait for.
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit="B", unit_scale=True, smoothing=0.05)
         self._file: io.BufferedReader | None = None
         self._before = self._pages = 0
 
@@ -31,34 +38,35 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def opened(self, source: str, file: io.BufferedReader) -> None:
         self._before += size_of(source) or 0
         self._file = file
 
     def watch(self, items: Iterator[Item]) -> Iterator[Item]:
-        if self._hidden:
+        if self._bar is None:
             yield from items
             return
         for item in items:
             self._pages += 1
             if self._pages % 16 == 0:
-                self._show()
+                self._show(self._bar)
             yield item
 
-    def _show(self) -> None:
+    def _show(self, bar: tqdm[None]) -> None:
         if self._file is not None and not self._file.closed:
             size = size_of(str(getattr(self._file, "name", "-"))) or 0
-            self._bar.update(max(0, self._before - size + self._file.tell() - self._bar.n))
-        seconds = self._bar.format_dict["elapsed"]
-        self._bar.set_postfix_str(
-            f"{self._pages:,} pages, {self._pages / max(seconds, 1e-9):.1f} pages/s", refresh=False
-        )
+            bar.update(max(0, self._before - size + self._file.tell() - bar.n))
+        seconds = bar.format_dict["elapsed"]
+        bar.set_postfix_str(f"{self._pages:,} pages, {self._pages / max(seconds, 1e-9):.1f} pages/s", refresh=False)
 
     def tell(self, error: PageError) -> None:
         self.say(f"pagelabel: {error}")
 
-    @staticmethod
-    def say(message: str) -> None:
-        tqdm.write(message, file=sys.stderr)
+    def say(self, message: str) -> None:
+        if self._bar is None:
+            print(message, file=sys.stderr)
+        else:
+            self._bar.write(message, file=sys.stderr)

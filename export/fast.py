@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 
 from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_temperature, fit_thresholds
 from pagelabel.export.card import model_card
+from pagelabel.export.graph import write_graph
 from pagelabel.export.parity import Logits
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages
 from pagelabel.hierarchical import HierarchicalModel
@@ -43,7 +41,6 @@ from pagelabel.model.hierarchical import HierarchicalNetwork
 from pagelabel.model.words import Words
 from pagelabel.training.fast import load_fast
 
-_OPSET = 18
 _LOGITS, _AGREEMENT = 0.5, 0.995
 
 
@@ -101,37 +98,10 @@ def write_graphs(network: HierarchicalNetwork, folder: Path) -> None:
     )
     example = torch.arange(5), torch.ones(3, 4, dtype=torch.long)
     shapes: dict[str, Any] = {"words": {0: distinct}, "places": {0: paragraphs, 1: longest}}
-    _write(_Paragraphs(network), example, folder / PARAGRAPHS, ["words", "places"], "vectors", shapes)
+    write_graph(_Paragraphs(network), example, folder / PARAGRAPHS, "vectors", shapes)
     vectors, features = torch.zeros(5, network.config.size), torch.zeros(5, len(FEATURE_NAMES))
     shapes = {"vectors": {0: size}, "features": {0: size}}
-    _write(_Page(network), (vectors, features), folder / PAGE, ["vectors", "features"], "logits", shapes)
-
-
-def _write(
-    module: torch.nn.Module,
-    example: tuple[torch.Tensor, ...],
-    file: Path,
-    inputs: list[str],
-    output: str,
-    shapes: dict[str, Any],
-) -> None:
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with torch.no_grad(), warnings.catch_warnings():
-        # torch's exporter trips over its own deprecations.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module.eval(),
-            example,
-            str(file),
-            input_names=inputs,
-            output_names=[output],
-            dynamic_shapes=shapes,
-            opset_version=_OPSET,
-            external_data=False,
-            dynamo=True,
-            verbose=False,
-        )
-    onnx.checker.check_model(str(file))
+    write_graph(_Page(network), (vectors, features), folder / PAGE, "logits", shapes)
 
 
 @torch.inference_mode()

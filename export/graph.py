@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -34,24 +35,46 @@ def write_fp32(network: PageNetwork, file: Path) -> None:
     ids = torch.ones(1, 12, dtype=torch.long)
     features = torch.zeros(1, 12, len(FEATURE_NAMES))
     tokens = torch.export.Dim("tokens", min=2, max=512)
+    shapes = {"input_ids": {1: tokens}, "features": {1: tokens}}
+    write_graph(_Window(network), (ids, features), file, "logits", shapes)
+
+
+def write_graph(
+    module: torch.nn.Module, example: tuple[torch.Tensor, ...], file: Path, output: str, shapes: dict[str, Any]
+) -> None:
+    """Export `module` in fp32: `shapes` has the dynamic dimensions of each input by name, in the order of `example`."""
     # It logs a warning for every operator of torchvision where that is not installed.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with torch.no_grad(), warnings.catch_warnings():
         # torch's exporter trips over its own deprecations.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Window(network).eval(),
-            (ids, features),
+            module.eval(),
+            example,
             str(file),
-            input_names=["input_ids", "features"],
-            output_names=["logits"],
-            dynamic_shapes={"input_ids": {1: tokens}, "features": {1: tokens}},
+            input_names=list(shapes),
+            output_names=[output],
+            dynamic_shapes=shapes,
             opset_version=_OPSET,
             external_data=False,
             dynamo=True,
             verbose=False,
         )
+    model = onnx.load(file)
+    strip_traces(model)
+    onnx.save(model, file)
     onnx.checker.check_model(str(file))
+
+
+def strip_traces(message: Any) -> None:
+    """Take out of a graph (a protobuf message) what the exporter notes beside every node: the source lines that it came
+    from, with the paths of the machine that they were on. What the graph computes stays as it is."""
+    for field, value in message.ListFields():
+        if field.name in ("doc_string", "metadata_props"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                strip_traces(part)
 
 
 def write_int8(fp32: Path, file: Path) -> None:

@@ -35,6 +35,8 @@ def test_it_tells_no_path_of_the_machine(tiny_bundle: Path, tiny_checkpoint: Pat
     folder = str(tiny_checkpoint.parent.parent.parent)
     for name in ("config.json", "README.md", "reference.jsonl"):
         assert folder not in (tiny_bundle / name).read_text(encoding="utf-8")
+    # torch's exporter notes the source lines of every node.
+    assert b".py" not in (tiny_bundle / "model.onnx").read_bytes()
 
 
 def test_it_labels_the_toy_pages(tiny_bundle: Path) -> None:

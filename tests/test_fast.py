@@ -77,6 +77,11 @@ def test_it_learns_the_toy_pages(bundle: Path) -> None:
     assert read_bundle(bundle).provenance["metrics"]["dev.jsonl"]["macro_f1"] == 1.0
 
 
+def test_the_graphs_tell_no_path_of_the_machine(bundle: Path) -> None:
+    for name in ("paragraphs.onnx", "page.onnx"):
+        assert b".py" not in (bundle / name).read_bytes()
+
+
 def test_the_same_seed_gives_the_same_weights(config_file: Path, checkpoint: Path, tmp_path: Path) -> None:
     again = train_fast(load_fast_config(config_file), tmp_path / "again")
     first, second = (load_fast(folder)[0].state_dict() for folder in (checkpoint, again))

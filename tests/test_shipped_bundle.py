@@ -56,6 +56,13 @@ def test_the_bundle_is_small(name: str) -> None:
     assert size <= FLOORS["bundle_megabytes"][name] * 1_000_000
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_graphs_tell_nothing_of_the_machine_that_wrote_them(name: str) -> None:
+    for file in shipped_bundle(name).glob("*.onnx"):
+        # Every node had the source lines that it was exported from.
+        assert b".py" not in file.read_bytes(), file.name
+
+
 def test_the_example_page_is_labelled_within_a_second_start_up_included() -> None:
     command = [sys.executable, "-m", "pagelabel", "label", str(EXAMPLES / "mayor-resigns.txt"), "--to", "tsv"]
     times: list[float] = []

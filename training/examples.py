@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pagelabel.data.page import ARTICLE_LABELS, Page, PageError
-from pagelabel.data.readers import read_pages
+from pagelabel.data.page import ARTICLE_LABELS, Page
+from pagelabel.data.pagefiles import valid_pages
 from pagelabel.model.encoding import Encoder
 from pagelabel.model.features import page_features
 from pagelabel.training.augment import augmented
@@ -33,9 +33,7 @@ def load_pages(files: Sequence[str], labels: Sequence[str], corrections: str | N
     for file in files:
         if not Path(file).exists():
             raise ValueError(f"{file}: no such file; data that is not shipped must be put there (see README, Train)")
-        for page in read_pages(file):
-            if isinstance(page, PageError):
-                raise ValueError(str(page))
+        for page in valid_pages([file]):
             if page.labels is None:
                 raise ValueError(f"{file}: page {page.id!r} has no labels")
             if fixes:

@@ -24,12 +24,16 @@ from tqdm import tqdm
 
 from pagelabel.data.page import Page
 from pagelabel.data.pagefiles import valid_pages, write_pages
-from pagelabel.model.features import page_features
+from pagelabel.model.features import FEATURE_NAMES, page_features
 
+# Of the neighbours: words, whether they end like a sentence, links.
+_LOOKS = (FEATURE_NAMES.index("words"), FEATURE_NAMES.index("stop"), -1)
 _REACH = 4
 _AVERAGED = (8, 24)
 # What is kept hangs on settings and markup that the paragraphs do not show, so pages differ in how much they keep.
 _CUTS = (0.3, 0.7)
+# Fields that count the paragraphs of the whole page.
+_OF_PARAGRAPHS = ("link", "main", "doubt", "weights", "probabilities")
 
 
 def extractor_features(page: Page) -> npt.NDArray[np.float32]:
@@ -40,7 +44,7 @@ def extractor_features(page: Page) -> npt.NDArray[np.float32]:
             f"page {page.id!r}: 'link' should be a percentage for each of its {len(page.paragraphs)} paragraphs"
         )
     own = np.column_stack([page_features(page.paragraphs), np.array(link, np.float32) / 100])
-    looks = own[:, [1, 4, -1]]  # words, whether it ends like a sentence, links
+    looks = own[:, _LOOKS]
     shifted = [_shift(looks, step) for step in range(-_REACH, _REACH + 1) if step]
     averages = [_average(looks, reach) for reach in (*_AVERAGED, len(looks))]
     return np.column_stack([own, *shifted, *averages]).astype(np.float32)
@@ -98,15 +102,13 @@ def simulated(page: Page, models: dict[str, HistGradientBoostingClassifier], see
         rng = np.random.default_rng((seed, number, *page.id.encode()))
         kept = np.flatnonzero(model.predict_proba(features)[:, 1] > rng.uniform(*_CUTS)).tolist()
         if 0 < len(kept) < len(page.paragraphs):
-            extra = {**page.extra, "page": page.id, "view": name}
-            for field in ("link", "main", "doubt"):
-                extra.pop(field, None)
+            extra = {key: value for key, value in page.extra.items() if key not in _OF_PARAGRAPHS}
             yield replace(
                 page,
                 id=f"{page.id}#{name}",
                 paragraphs=[page.paragraphs[i] for i in kept],
                 labels=None if page.labels is None else [page.labels[i] for i in kept],
-                extra=extra,
+                extra={**extra, "page": page.id, "view": name},
             )
 
 

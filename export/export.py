@@ -77,7 +77,7 @@ def _write(checkpoint: Checkpoint, sets: dict[str, list[Page]], folder: Path, to
         config,
         sha256={name: sha256(folder / name) for name in FILES[FLAT]},
         provenance={
-            "checkpoint": _portable(checkpoint.info),
+            "checkpoint": {**_portable(checkpoint.info), "encoder": _encoder(checkpoint.info)},
             "parity": parity.to_dict(),
             "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
         },
@@ -123,6 +123,11 @@ def _portable(info: dict[str, Any]) -> dict[str, Any]:
         "training": {**info["training"], "data": data, "base": base},
         "start": _portable(start) if start else None,
     }
+
+
+def _encoder(info: dict[str, Any]) -> dict[str, Any]:
+    """The encoder's settings, with which training can go on from the bundle (`pagelabel.training.restore`)."""
+    return {key: value for key, value in info["encoder"].items() if key != "_name_or_path"}
 
 
 def _say(message: str) -> None:

@@ -15,6 +15,7 @@ from transformers import EarlyStoppingCallback, TrainingArguments
 from pagelabel.data.page import Page
 from pagelabel.model.checkpoint import load_checkpoint, load_info
 from pagelabel.model.network import load_base
+from pagelabel.training.base import load_start
 from pagelabel.training.config import AugmentConfig, DataConfig, OptimConfig, TrainingConfig, load_config
 from pagelabel.training.examples import IGNORED
 from pagelabel.training.train import PageTrainer, train
@@ -246,5 +247,15 @@ def test_other_labels_and_a_start_from_a_checkpoint(short: TrainingConfig, tmp_p
     assert all(
         torch.allclose(a, b, atol=1e-5) for a, b in zip(weights(first).values(), weights(on).values(), strict=True)
     )
-    with pytest.raises(ValueError, match="has the labels"):
-        train(replace(config, base=str(first), labels=("drop", "keep")), tmp_path / "wrong")
+
+
+def test_a_start_with_other_labels_keeps_what_is_known_of_those_it_has(tiny_checkpoint: Path) -> None:
+    known = load_checkpoint(tiny_checkpoint)
+    start = load_start(str(tiny_checkpoint), ("teaser", "advert", "body"), None)
+    old, new = known.network.head, start.network.head
+    for row, label in ((0, "teaser"), (2, "body")):
+        assert torch.equal(new.weight[row], old.weight[known.labels.index(label)])
+        assert torch.equal(new.bias[row], old.bias[known.labels.index(label)])
+    assert new.weight.shape == (3, old.weight.shape[1])
+    with pytest.raises(ValueError, match="keeps its layers"):
+        load_start(str(tiny_checkpoint), known.labels, 7)

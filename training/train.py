@@ -20,7 +20,7 @@ from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, Trainin
 
 from pagelabel.data.page import Page
 from pagelabel.data.splits import split_by_site
-from pagelabel.model.checkpoint import Checkpoint, is_checkpoint, load_info, save_checkpoint
+from pagelabel.model.checkpoint import Checkpoint, save_checkpoint
 from pagelabel.model.encoding import Encoder, EncodingConfig
 from pagelabel.training.base import load_start
 from pagelabel.training.config import TrainingConfig
@@ -36,6 +36,7 @@ from pagelabel.training.examples import (
     training_plan,
 )
 from pagelabel.training.listings import listing_pages
+from pagelabel.training.precision import compile_network, half_precision
 
 _METRIC = "eval_macro_f1"
 _CONFIG = "config.json"
@@ -49,9 +50,12 @@ class PageTrainer(Trainer):  # type: ignore[misc]
         self._config = config
         weights = config.optim.class_weights or [1.0] * len(config.labels)
         self._class_weights = torch.tensor(weights)
+        self._bf16 = half_precision()
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any) -> Any:
-        logits = model(inputs["input_ids"], inputs["features"], inputs["attention_mask"])
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
+            logits = model(inputs["input_ids"], inputs["features"], inputs["attention_mask"])
+        logits = logits.float()
         chosen = inputs["labels"] != IGNORED
         labels = inputs["labels"][chosen]
         losses = torch.nn.functional.cross_entropy(
@@ -112,8 +116,11 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         raise ValueError(f"nothing to learn from: {len(pages)} training pages, {len(dev)} dev pages")
     if config.augment.listings:
         pages = pages + listing_pages(pages, config.augment.listings, config.seed, config.labels)
-    network, tokenizer = load_start(config.base, config.labels, config.layers)
+    start = load_start(config.base, config.labels, config.layers)
+    network, tokenizer = start.network, start.tokenizer
     share_dropout(network.encoder, config.optim.dropout)
+    if config.optim.compile:
+        compile_network(network)
     encoding = _encoding(config, tokenizer)
     encoder = Encoder(tokenizer, encoding)
     rows = tokenized(pages, encoder, config.labels, config.optim.doubt_weight)
@@ -146,13 +153,14 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         "labels": list(config.labels),
         "encoding": encoding.to_dict(),
         "encoder": network.encoder.config.to_dict(),
-        "start": load_info(config.base) if is_checkpoint(config.base) else None,
+        "start": start.info,
         "training": config.to_dict(),
         "data": data,
         "dev": dev_files,
         "pages": {"train": len(pages), "dev": len(dev)},
         "metrics": best,
         "seconds": round(time.time() - started),
+        "precision": "bfloat16" if torch.cuda.is_available() or half_precision() else "float32",
         "commit": _commit(),
     }
     save_checkpoint(output / "best", Checkpoint(network, tokenizer, info))

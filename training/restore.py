@@ -1,0 +1,91 @@
+"""A checkpoint from a bundle, so that training can go on from a shipped model: its int8 weights, as numbers again.
+
+The weights are those that the bundle computes with (8-bit integers times their scales), not those of before it was
+quantised, so the checkpoint labels as the bundle does, and within a few steps of training there is no difference.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnx import numpy_helper
+from tokenizers import Tokenizer
+
+from pagelabel.model.bundle import FLAT, MODEL, TOKENIZER, BundleError, read_bundle
+from pagelabel.model.checkpoint import Checkpoint
+from pagelabel.model.network import from_config
+
+_GRAPH = "network."
+_QUANTISED = "_quantized"
+# Layers without a bias, which the weights of the others are named after; in the order that the graph computes them.
+_WITHOUT_BIAS = ("features.0", "features.2")
+
+
+def restored(folder: str | Path) -> Checkpoint:
+    """The checkpoint that the flat bundle in `folder` is worth. Raises BundleError where it cannot be made: for a
+    bundle of the fast model, or one that does not name its encoder."""
+    folder = Path(folder)
+    config = read_bundle(folder)
+    if config.network != FLAT:
+        raise BundleError(f"{folder}: a {config.network} model; training goes on from flat ones, as 'accurate', alone")
+    info = dict(config.provenance.get("checkpoint") or {})
+    if "encoder" not in info:
+        raise BundleError(f"{folder}: does not name its encoder's settings; export it anew, or start from another base")
+    network = from_config(info["encoder"], len(config.labels))
+    weights = graph_weights(onnx.load(folder / MODEL).graph)
+    try:
+        network.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
+    except RuntimeError as error:
+        raise BundleError(f"{folder / MODEL}: does not fit the encoder that it names: {error}") from error
+    network.eval()
+    info |= {"labels": list(config.labels), "encoding": config.encoding.to_dict()}
+    return Checkpoint(network, Tokenizer.from_file(str(folder / TOKENIZER)), info)
+
+
+def graph_weights(graph: Any) -> dict[str, npt.NDArray[np.float32]]:
+    """The weights of a quantised graph (an ONNX protobuf) by the names that they have in `PageNetwork`."""
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    weights = {
+        name.removeprefix(_GRAPH): np.array(value)
+        for name, value in stored.items()
+        if name.startswith(_GRAPH) and name.endswith((".weight", ".bias"))
+    }
+    readers = defaultdict(list)
+    for node in graph.node:
+        for name in node.input:
+            readers[name].append(node)
+    without_bias = iter(_WITHOUT_BIAS)
+    for node in graph.node:
+        if node.op_type == "Gather" and node.input[0].endswith(_QUANTISED):
+            name = node.input[0].removesuffix(_QUANTISED)
+            weights[name.removeprefix(_GRAPH)] = _numbers(stored, name)
+        elif node.op_type == "MatMulInteger":
+            layer = _layer(node, readers, stored) or next(without_bias)
+            columns = _numbers(stored, node.input[1].removesuffix(_QUANTISED))
+            weights[f"{layer}.weight"] = np.ascontiguousarray(columns.T)
+    return weights
+
+
+def _numbers(stored: dict[str, npt.NDArray[Any]], name: str) -> npt.NDArray[np.float32]:
+    """The quantised matrix `name`, [in, out], with a scale for all of it or one a column."""
+    zero = stored[f"{name}_zero_point"].astype(np.int32)
+    return np.asarray((stored[name + _QUANTISED].astype(np.int32) - zero) * stored[f"{name}_scale"], np.float32)
+
+
+def _layer(node: Any, readers: dict[str, list[Any]], stored: dict[str, Any]) -> str | None:
+    """The layer whose bias is added to the product that `node` is, behind its cast and its scale."""
+    for _ in range(3):
+        following = readers[node.output[0]]
+        if len(following) != 1:
+            return None
+        node = following[0]
+        if node.op_type == "Add":
+            biases = [name for name in node.input if name in stored and name.endswith(".bias")]
+            return biases[0].removeprefix(_GRAPH).removesuffix(".bias") if biases else None
+    return None

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 from conftest import toy_pages, write_pages
@@ -68,6 +69,23 @@ def checkpoint(config_file: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="module")
 def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_fast(checkpoint, tmp_path_factory.mktemp("bundles") / "fast")
+
+
+def test_sentences_give_a_first_stage(config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ["skip to content", "donate to our newsroom", "read next : harvest fair opens"]
+    features = datasets.Features({"text": datasets.Value("string"), "vector": datasets.List(datasets.Value("float16"))})
+    vectors = np.eye(3, 4).tolist()
+    datasets.Dataset.from_dict({"text": texts, "vector": vectors}, features=features).to_parquet(
+        str(tmp_path / "sentences.parquet")
+    )
+    toml = config_file.read_text().replace('"train.jsonl"', json.dumps(str(config_file.parent / "train.jsonl")))
+    toml = toml.replace('"dev.jsonl"', json.dumps(str(config_file.parent / "dev.jsonl")))
+    toml = 'sentences = "sentences.parquet"\n' + toml.replace("epochs = 40", "epochs = 1\nsentence_epochs = 2")
+    (tmp_path / "first.toml").write_text(toml)
+    network, _, info = load_fast(train_fast(load_fast_config(tmp_path / "first.toml"), tmp_path / "run"))
+    assert capsys.readouterr().err.count("first stage: ") == 2
+    assert info["training"]["sentences"] == str(tmp_path / "sentences.parquet")
+    assert all(torch.isfinite(weight).all() for weight in network.parameters())
 
 
 def test_it_learns_the_toy_pages(bundle: Path) -> None:

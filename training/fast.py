@@ -34,6 +34,7 @@ from pagelabel.training.examples import load_pages
 from pagelabel.training.fast_config import FastConfig, load_fast_config
 from pagelabel.training.fast_examples import Batch, Rows, epoch_parts, learn_words
 from pagelabel.training.listings import listing_pages
+from pagelabel.training.sentences import learn_sentences
 
 _WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
 
@@ -111,6 +112,11 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
     network = HierarchicalNetwork(sizes)
     if config.teacher is not None:
         network.paragraphs.words.weight.data.copy_(word_vectors(words, config.teacher, sizes.word_size))
+    if config.sentences is not None:
+        settings = config.optim
+        learn_sentences(
+            network.paragraphs, words, config.sentences, settings.sentence_epochs, settings.drop_words, config.seed
+        )
     plan = [(epoch, parts) for epoch in range(config.optim.epochs) for parts in epoch_parts(rows.rows, config, epoch)]
     print(f"{len(pages)} pages, {words.size} words, {len(plan)} steps", file=sys.stderr)
     best, started = -1.0, time.time()

@@ -47,6 +47,7 @@ class FastOptim:
     ones, `page_paragraphs` the longest part of a page that a step takes."""
 
     epochs: int = 10
+    sentence_epochs: int = 4
     batch_paragraphs: int = 2000
     page_paragraphs: int = 256
     rate: float = 2e-3
@@ -63,10 +64,12 @@ class FastOptim:
 @dataclass(frozen=True, slots=True)
 class FastConfig:
     """Everything that decides a run of the fast model. `teacher` is a checkpoint of `pagelabel train`: its word pieces
-    give the words their first vectors."""
+    give the words their first vectors. `sentences` is a file of `pagelabel.training.sentences`: with it there is a
+    first stage of `optim.sentence_epochs`, in which the paragraph reader learns a sentence encoder's vectors."""
 
     name: str = "config"
     teacher: str | None = None
+    sentences: str | None = None
     labels: tuple[str, ...] = LABELS
     seed: int = 1
     data: DataConfig = field(default_factory=DataConfig)
@@ -86,5 +89,14 @@ def load_fast_config(path: str | Path) -> FastConfig:
         config: FastConfig = build(FastConfig, tomllib.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
-    teacher = None if config.teacher is None else str((path.parent / config.teacher).resolve())
-    return replace(config, name=path.stem, teacher=teacher, data=resolved(config.data, path.parent))
+
+    def place(name: str | None) -> str | None:
+        return None if name is None else str((path.parent / name).resolve())
+
+    return replace(
+        config,
+        name=path.stem,
+        teacher=place(config.teacher),
+        sentences=place(config.sentences),
+        data=resolved(config.data, path.parent),
+    )

@@ -1,19 +1,28 @@
-"""What turns logits into labels and probabilities: one temperature, and thresholds that protect the article."""
+"""What turns logits into labels and probabilities: one temperature, how labels follow each other, and thresholds that
+protect the article."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import f1_score
 
 from pagelabel.data.page import ARTICLE_LABELS, Page
+from pagelabel.model.bundle import BundleConfig
 
 _TEMPERATURES = np.geomspace(0.25, 6.0, 400)
 _THRESHOLDS = (0.0, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 # Thresholds may cost at most this much macro-F1.
 _MACRO_COST = 0.001
+_STRENGTHS = (0.0, 0.1, 0.2, 0.3)
+# Of the macro-F1 of both forms together: less is not worth a second rule in every port.
+_LEAST_GAIN = 0.002
+
+Logits = npt.NDArray[np.float32]
 
 
 def fit_temperature(logits: npt.NDArray[np.float32], gold: npt.NDArray[np.int64]) -> float:
@@ -27,38 +36,94 @@ def _loss(logits: npt.NDArray[np.float64], gold: npt.NDArray[np.int64]) -> float
     return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(gold)), gold]))
 
 
-def fit_thresholds(
-    logits: npt.NDArray[np.float32], pages: Sequence[Page], labels: Sequence[str], temperature: float
-) -> dict[str, float]:
+def fit_decisions(config: BundleConfig, logits: Sequence[Logits], pages: Sequence[Page]) -> BundleConfig:
+    """`config` with the temperature, transitions and thresholds that are best for `logits` of labelled `pages`."""
+    gold = np.array([config.labels.index(label) for page in pages for label in page.labels or ()])
+    config = replace(config, temperature=fit_temperature(np.concatenate(logits), gold))
+    config = replace(config, transitions=fit_transitions(config, logits, pages))
+    return replace(config, thresholds=fit_thresholds(config, logits, pages))
+
+
+def fit_transitions(
+    config: BundleConfig, logits: Sequence[Logits], pages: Sequence[Page]
+) -> tuple[tuple[float, ...], ...]:
+    """A weight for each label behind each other: how much more often than by chance they are neighbours in `pages`
+    (pointwise mutual information, whole pages and views counting alike), times the strength of those tried that gives
+    the best macro-F1 of both forms; none where that gains nothing.
+
+    The network sees neighbours too, so they count less than their frequency says. To choose the strength, each half of
+    the pages is decided with the neighbours of the other half.
+    """
+    halves = [_half(page) for page in pages]
+    others = [
+        _association([p for p, h in zip(pages, halves, strict=True) if h != half], config.labels) for half in (0, 1)
+    ]
+    gains = []
+    for strength in _STRENGTHS:
+        configs = [replace(config, transitions=_scaled(other, strength), thresholds={}) for other in others]
+        given = [configs[half].decide(rows)[0] for half, rows in zip(halves, logits, strict=True)]
+        gains.append(sum(_macro_f1s(pages, given, config.labels)))
+    best = int(np.argmax(gains))
+    if gains[best] < gains[0] + _LEAST_GAIN:
+        return ()
+    return _scaled(_association(pages, config.labels), _STRENGTHS[best])
+
+
+def _half(page: Page) -> int:
+    """Views are in the half of their page."""
+    return hashlib.sha256(str(page.extra.get("page", page.id)).encode()).digest()[0] % 2
+
+
+def _association(pages: Sequence[Page], labels: Sequence[str]) -> npt.NDArray[np.float64]:
+    index = {label: i for i, label in enumerate(labels)}
+    counts = np.zeros((2, len(labels), len(labels)))
+    for page in pages:
+        ids = [index[label] for label in page.labels or ()]
+        np.add.at(counts[int("view" in page.extra)], (ids[:-1], ids[1:]), 1)
+    found = [form / form.sum() for form in counts if form.sum()]
+    # One more of each in 20,000, so that what never was seen is only unlikely.
+    shares = np.sum(found, axis=0) + 1 / 20_000
+    shares /= shares.sum()
+    return np.asarray(np.log(shares / shares.sum(axis=1, keepdims=True) / shares.sum(axis=0)))
+
+
+def _scaled(association: npt.NDArray[np.float64], strength: float) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(round(float(value), 4) for value in row) for row in association * strength) if strength else ()
+
+
+def fit_thresholds(config: BundleConfig, logits: Sequence[Logits], pages: Sequence[Page]) -> dict[str, float]:
     """One probability that every label but the article's must reach to be given, so that a paragraph leaves the
     article only where the model is sure: the one with the best word-weighted F1 of the article over `pages`, among
     those that cost neither form, whole pages and views, more than 0.1 points of macro-F1; the lowest of equals.
-    `logits` are those of all paragraphs in order. Empty for label sets without body and quote.
+    `logits` are those of each page. Empty for label sets without body and quote.
     """
-    if not set(ARTICLE_LABELS) <= set(labels):
+    if not set(ARTICLE_LABELS) <= set(config.labels):
         return {}
-    index = {label: i for i, label in enumerate(labels)}
-    gold = np.array([index[label] for page in pages for label in page.labels or ()])
+    others = [label for label in config.labels if label not in ARTICLE_LABELS]
     words = np.array([len(text.split()) for page in pages for text in page.paragraphs])
-    article = [index[label] for label in ARTICLE_LABELS]
-    scaled = logits.astype(np.float64) / temperature
-    probabilities = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    view = np.array(["view" in page.extra for page in pages for _ in page.paragraphs])
-    forms = [mask for mask in (view, ~view) if mask.any()]
+    wanted = np.array([label in ARTICLE_LABELS for page in pages for label in page.labels or ()])
     tried: list[tuple[float, list[float], float]] = []
     for threshold in _THRESHOLDS:
-        limits = np.full(len(labels), threshold)
-        limits[article] = 0.0
-        given = np.where(probabilities >= limits, probabilities, -1.0).argmax(axis=1)
-        macros = [_macro_f1(gold[mask], given[mask]) for mask in forms]
-        kept, wanted = np.isin(given, article), np.isin(gold, article)
+        some = replace(config, thresholds=dict.fromkeys(others, threshold) if threshold else {})
+        given = [some.decide(rows)[0] for rows in logits]
+        kept = np.array([label in ARTICLE_LABELS for page in given for label in page])
         article_f1 = 2 * words[kept & wanted].sum() / max(1, words[kept].sum() + words[wanted].sum())
-        tried.append((float(article_f1), macros, threshold))
+        tried.append((float(article_f1), _macro_f1s(pages, given, config.labels), threshold))
     floors = [macro - _MACRO_COST for macro in tried[0][1]]
     allowed = [row for row in tried if all(np.greater_equal(row[1], floors))]
     threshold = max(allowed, key=lambda row: (row[0], sum(row[1])))[2]
-    return {label: threshold for label in labels if label not in ARTICLE_LABELS and threshold > 0}
+    return dict.fromkeys(others, threshold) if threshold else {}
+
+
+def _macro_f1s(pages: Sequence[Page], given: Sequence[Sequence[str]], labels: Sequence[str]) -> list[float]:
+    """Macro-F1 of each form that there is: views, and whole pages."""
+    out = []
+    for view in (True, False):
+        some = [i for i, page in enumerate(pages) if ("view" in page.extra) == view]
+        gold = np.array([labels.index(label) for i in some for label in pages[i].labels or ()])
+        if len(gold):
+            out.append(_macro_f1(gold, np.array([labels.index(label) for i in some for label in given[i]])))
+    return out
 
 
 def _macro_f1(gold: npt.NDArray[np.int64], given: npt.NDArray[np.int64]) -> float:

@@ -16,9 +16,9 @@ Gives every paragraph of a web page one label of:
 It reads the paragraph among its neighbours, as plain text; markup is not needed. The five labels of pagelabel are
 defined in its label guide, `data/label-guide.md`.
 
-Files: {files}, `config.json` (labels in the order of the logits, encoding, temperature, thresholds, sha256,
-provenance), `reference.jsonl` (pages with ids, features, logits and labels, for `pagelabel check` and for ports to
-other languages).
+Files: {files}, `config.json` (labels in the order of the logits, encoding, temperature, transitions, thresholds,
+sha256, provenance), `reference.jsonl` (pages with ids, features, logits and labels, for `pagelabel check` and for ports
+to other languages).
 """
 _FILES = {
     FLAT: "`model.onnx` (int8), `tokenizer.json`",
@@ -120,15 +120,26 @@ On {p["pages"]} pages ({p["paragraphs"]:,} paragraphs) against torch in fp32: {p
 """
 
 
+def _decisions(config: BundleConfig) -> str:
+    return (
+        f"Temperature {config.temperature}, thresholds {config.thresholds or 'none'}, "
+        f"{'weights for labels behind each other' if config.transitions else 'no transitions'}, fitted on the dev "
+        "files. All settings are in `config.json`, those of training under `provenance`."
+    )
+
+
 def _fast_recipe(config: BundleConfig) -> str:
     training = config.provenance["checkpoint"]["training"]
     sizes = ", ".join(f"{key} {value}" for key, value in config.provenance["checkpoint"]["sizes"].items())
+    first = f"{training['optim']['sentence_epochs']} epochs of a sentence encoder's vectors of paragraphs, then "
     return f"""## Recipe
 
-`training/{training["name"]}.toml`: {training["optim"]["epochs"]} epochs of the labelled pages, their views, and
-unlabelled pages with the accurate model's probabilities; seed {training["seed"]}. Sizes: {sizes}. Temperature
-{config.temperature}, thresholds {config.thresholds or "none"}, fitted on the dev files. All settings are in
-`config.json` under `provenance`. Made with:
+`training/{training["name"]}.toml`: {first if training["sentences"] else ""}{training["optim"]["epochs"]} epochs of the
+labelled pages and their views; seed {training["seed"]}. Sizes: {sizes}.
+
+{_decisions(config)}
+
+Made with:
 
 ```
 python -m pagelabel.training.fast --config training/{training["name"]}.toml -o runs/fast
@@ -145,6 +156,7 @@ def _recipe(config: BundleConfig) -> str:
         checkpoint = checkpoint.get("start")
     rows = []
     commands = []
+    means: list[str] = []
     start = stages[0]["training"]["base"]
     for stage in stages:
         training = stage["training"]
@@ -154,20 +166,20 @@ def _recipe(config: BundleConfig) -> str:
         rows.append((training["name"], start, str(training["seed"]), str(epochs), f"{rate:g}", pages, minutes))
         start = training["name"]
         commands.append(f"pagelabel train --config training/{training['name']}.toml -o runs/{training['name']}")
-    averaged = stages[-1].get("averaged")
-    if averaged:
-        folders = " ".join(f"runs/{name}/best" for name in [*averaged, start])
-        start = "soup"
-        commands.append(f"python -m pagelabel.training.soup {folders} -o runs/soup/best")
+        if stage.get("averaged"):
+            averaged = [*stage["averaged"], start]
+            start = f"soup-{len(means) + 1}" if means else "soup"
+            means.append(f"`{start}` is the mean of the weights of {', '.join(averaged)}.")
+            folders = " ".join(f"runs/{name}/best" for name in averaged)
+            commands.append(f"python -m pagelabel.training.soup {folders} -o runs/{start}/best")
     files = {name: digest for stage in stages for name, digest in stage["data"].items()}
     lines = [
         "## Recipe",
         "",
         *_table(("config", "starts from", "seed", "epochs", "rate", "pages and views", "minutes"), rows),
         "",
-        *([f"The weights are the mean of those of {', '.join(averaged)} and the last.", ""] if averaged else []),
-        f"Temperature {config.temperature}, thresholds {config.thresholds or 'none'}, fitted on the dev files. "
-        "All settings are in `config.json` under `provenance`.",
+        *([" ".join(means), ""] if means else []),
+        _decisions(config),
         "",
         *_table(("file", "sha256"), [(name, f"{digest[:16]}…") for name, digest in files.items()]),
         "",

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from pagelabel.data.page import Page
-from pagelabel.export.calibrate import fit_temperature, fit_thresholds
+from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_fp32, write_int8
 from pagelabel.export.parity import Logits, Parity, Tolerance, measure, same_tokens
@@ -37,8 +37,8 @@ def export(
 ) -> Path:
     """Write the bundle of a checkpoint to `output`, replacing a bundle there.
 
-    Temperature and thresholds are fitted, and parity and scores measured, on the labelled pages of `dev` (by default
-    the dev files of the training run). Raises ExportError when a parity level is not reached and
+    Temperature, transitions and thresholds are fitted, and parity and scores measured, on the labelled pages of `dev`
+    (by default the dev files of the training run). Raises ExportError when a parity level is not reached and
     ValueError when there are no labelled pages; `output` is untouched then.
     """
     output = Path(output)
@@ -65,10 +65,7 @@ def _write(checkpoint: Checkpoint, sets: dict[str, list[Page]], folder: Path, to
         _say("comparing torch, fp32 and int8")
         fp32_labeler = Labeler(config, FlatModel(encoder, open_session(fp32, None)))
         parity = _parity(checkpoint, fp32_labeler, encoder, pages, logits, tolerance)
-    flat = np.concatenate(logits)
-    gold = np.array([checkpoint.labels.index(label) for page in pages for label in page.labels or ()])
-    config = replace(config, temperature=fit_temperature(flat, gold))
-    config = replace(config, thresholds=fit_thresholds(flat, pages, checkpoint.labels, config.temperature))
+    config = fit_decisions(config, logits, pages)
     rows = reference_rows(checkpoint.network, encoder, config, reference_pages())
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     (folder / REFERENCE).write_text("".join(lines), encoding="utf-8")

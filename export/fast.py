@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from pagelabel.data.page import Page
-from pagelabel.export.calibrate import fit_temperature, fit_thresholds
+from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_graph
 from pagelabel.export.parity import Logits
@@ -134,16 +134,16 @@ def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str
         labeler = Labeler(config, model)
         logits = [labeler.logits(page.paragraphs) for page in pages]
         parity = _parity(network, words, pages, logits)
-        flat = np.concatenate(logits)
-        gold = np.array([labels.index(label) for page in pages for label in page.labels or ()])
-        config = replace(config, temperature=fit_temperature(flat, gold))
-        config = replace(config, thresholds=fit_thresholds(flat, pages, labels, config.temperature))
+        config = fit_decisions(config, logits, pages)
         (folder / REFERENCE).write_text("".join(_reference(network, words, config)), encoding="utf-8")
         scores = evaluations(sets, logits, config)
         data = info["training"]["data"]
         names = {key: [Path(file).name for file in data[key]] for key in ("train", "dev")}
+        corrections = data["corrections"] and Path(data["corrections"]).name
         teacher = info["training"]["teacher"] and "/".join(Path(info["training"]["teacher"]).parts[-3:])
-        training = {**info["training"], "data": {**data, **names}, "teacher": teacher}
+        sentences = info["training"]["sentences"] and Path(info["training"]["sentences"]).name
+        training = {**info["training"], "teacher": teacher, "sentences": sentences}
+        training["data"] = {**data, **names, "corrections": corrections}
         config = replace(
             config,
             sha256={name: sha256(folder / name) for name in FILES[HIERARCHICAL]},

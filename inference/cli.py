@@ -105,6 +105,7 @@ def _info(args: argparse.Namespace) -> int:
     print(f"network      {config.network}")
     print(f"labels       {', '.join(config.labels)}")
     print(f"temperature  {config.temperature}")
+    print(f"transitions  {'yes' if config.transitions else 'none'}")
     print(f"thresholds   {config.thresholds or 'none'}")
     for name, scores in config.provenance.get("metrics", {}).items():
         print(f"scores       {name}: {json.dumps(scores)}")

@@ -2,7 +2,7 @@
 
 | file | what |
 |---|---|
-| `config.json` | format, network, labels in logit order, encoding, temperature, thresholds, sha256, provenance |
+| `config.json` | format, network, labels in logit order, encoding, what decides (see `decide`), sha256, provenance |
 | `reference.jsonl` | pages with ids, features, fp32 logits and labels, so that any port can check itself |
 | `README.md` | the model card |
 
@@ -36,10 +36,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pagelabel.model.decoding import best_path
 from pagelabel.model.encoding import EncodingConfig
 from pagelabel.model.words import WordConfig
 
-FORMAT = 1
+FORMAT = 2
+"""Written. Format 1, which has no transitions, is read as well."""
 CONFIG, REFERENCE, CARD = "config.json", "reference.jsonl", "README.md"
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
 PARAGRAPHS, PAGE, WORDS = "paragraphs.onnx", "page.onnx", "words.txt"
@@ -56,7 +58,8 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class BundleConfig:
-    """`config.json`. `thresholds` are by label; `provenance` says where the model came from (data, commit, metrics)."""
+    """`config.json`. `thresholds` are by label; `provenance` says where the model came from (data, commit, metrics).
+    `transitions` are added to log-probabilities where a label (in rows) is followed by another; there may be none."""
 
     labels: tuple[str, ...]
     encoding: EncodingConfig | WordConfig
@@ -64,6 +67,7 @@ class BundleConfig:
     thresholds: dict[str, float]
     sha256: dict[str, str]
     provenance: dict[str, Any]
+    transitions: tuple[tuple[float, ...], ...] = ()
 
     @property
     def network(self) -> str:
@@ -78,14 +82,16 @@ class BundleConfig:
         return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
 
     def decide(self, logits: npt.NDArray[np.float32]) -> tuple[list[str], list[float]]:
-        """Labels and their calibrated probabilities of logits [N, labels].
+        """Labels and their calibrated probabilities of a page's logits [N, labels].
 
-        The most probable label whose probability reaches its threshold is given; where none does, the first
-        label without a threshold (there is always one).
+        The most probable sequence of labels under `transitions`, of those whose probability reaches their threshold;
+        where none does, of those without a threshold (there is always one).
         """
         probabilities = self.probabilities(logits)
         limits = np.array([self.thresholds.get(label, 0.0) for label in self.labels])
-        chosen = np.where(probabilities >= limits, probabilities, -1.0).argmax(axis=1)
+        with np.errstate(divide="ignore"):
+            scores = np.where(probabilities >= limits, np.log(probabilities), -np.inf)
+        chosen = best_path(scores, np.array(self.transitions or np.zeros((len(limits), len(limits)))))
         return [self.labels[i] for i in chosen], probabilities[np.arange(len(chosen)), chosen].tolist()
 
     def to_json(self) -> str:
@@ -95,6 +101,7 @@ class BundleConfig:
             "labels": list(self.labels),
             "encoding": self.encoding.to_dict(),
             "temperature": self.temperature,
+            "transitions": [list(row) for row in self.transitions],
             "thresholds": self.thresholds,
             "sha256": self.sha256,
             "provenance": self.provenance,
@@ -106,9 +113,9 @@ class BundleConfig:
         """Raises BundleError on anything but a complete config of this format."""
         try:
             record = json.loads(text)
-            if record["format"] != FORMAT:
+            if record["format"] not in range(1, FORMAT + 1):
                 raise BundleError(
-                    f"bundle format {record['format']!r}; this version of pagelabel reads format {FORMAT}"
+                    f"bundle format {record['format']!r}; this version of pagelabel reads formats up to {FORMAT}"
                 )
             thresholds = {str(label): float(value) for label, value in record["thresholds"].items()}
             network = record.get("network", FLAT)
@@ -122,6 +129,7 @@ class BundleConfig:
                 thresholds,
                 dict(record["sha256"]),
                 record["provenance"],
+                tuple(tuple(float(value) for value in row) for row in record.get("transitions", ())),
             )
         except BundleError:
             raise
@@ -129,6 +137,12 @@ class BundleConfig:
             raise BundleError(f"not a valid bundle config: {type(error).__name__}: {error}") from error
         if not config.temperature > 0:
             raise BundleError(f"temperature should be above 0, found {config.temperature}")
+        if config.transitions and np.shape(config.transitions) != (len(config.labels),) * 2:
+            raise BundleError(
+                f"transitions should be {len(config.labels)} rows of {len(config.labels)} numbers, or none"
+            )
+        if not np.isfinite(config.transitions).all():
+            raise BundleError("transitions should be finite numbers")
         if not set(config.labels) - {label for label, value in thresholds.items() if value > 0}:
             raise BundleError("every label has a threshold: one must be without, to be given where none is reached")
         return config

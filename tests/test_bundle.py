@@ -43,6 +43,8 @@ def test_a_missing_file_is_refused_by_name(copy: Path, name: str) -> None:
     "change",
     [
         {"format": 99},
+        {"transitions": [[0.0] * 5] * 4},
+        {"transitions": [[float("nan")] * 5] * 5},
         {"labels": None},
         {"temperature": 0},
         {"temperature": "warm"},
@@ -76,6 +78,25 @@ def test_a_label_below_its_threshold_gives_way_to_the_best_without() -> None:
     labels, scores = make_config({"promo": 0.7, "teaser": 0.7, "donation": 0.7}).decide(logits)
     assert labels == ["quote", "promo"]
     assert scores == pytest.approx([0.25, 0.9])
+
+
+def test_a_bundle_from_before_there_were_transitions_is_read() -> None:
+    record = json.loads(make_config({"promo": 0.6}).to_json())
+    del record["transitions"]
+    config = BundleConfig.from_json(json.dumps({**record, "format": 1}))
+    assert config == make_config({"promo": 0.6})
+
+
+def test_neighbours_count_where_there_are_transitions_and_scores_stay_the_paragraphs_own() -> None:
+    chain = tuple(tuple(0.5 if a == b else -0.5 for b in range(5)) for a in range(5))
+    config = BundleConfig(LABELS, EncodingConfig(), 1.0, {}, {}, {}, chain)
+    sure, torn = [0.96, 0.01, 0.01, 0.01, 0.01], [0.4, 0.02, 0.5, 0.04, 0.04]
+    logits = np.log(np.array([sure, torn, sure], dtype=np.float32))
+    labels, scores = config.decide(logits)
+    assert labels == ["body"] * 3
+    assert scores == pytest.approx([0.96, 0.4, 0.96])
+    assert config.decide(logits[1:2])[0] == ["promo"]
+    assert BundleConfig.from_json(config.to_json()) == config
 
 
 def test_temperature_changes_scores_and_not_labels() -> None:

@@ -6,12 +6,16 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from pagelabel.data.page import ARTICLE_LABELS, Page
-from pagelabel.export.calibrate import fit_temperature, fit_thresholds
+from pagelabel.export.calibrate import fit_decisions, fit_temperature, fit_thresholds, fit_transitions
 from pagelabel.model.bundle import BundleConfig
 from pagelabel.model.encoding import EncodingConfig
 from pagelabel.model.labels import LABELS
 
 ALLOWED = 0.001
+
+
+def config(temperature: float = 1.0, labels: tuple[str, ...] = LABELS) -> BundleConfig:
+    return BundleConfig(labels, EncodingConfig(), temperature, {}, {}, {})
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7, 4.0])
@@ -60,14 +64,14 @@ def scores(logits: npt.NDArray[np.float32], page: Page, thresholds: dict[str, fl
 def test_thresholds_never_cost_more_than_allowed_and_never_harm_the_article(seed: int, shaky: float) -> None:
     logits, page = made_up(seed, shaky)
     before = scores(logits, page, {})
-    after = scores(logits, page, fit_thresholds(logits, [page], LABELS, 1.0))
+    after = scores(logits, page, fit_thresholds(config(), [logits], [page]))
     assert after[0] >= before[0] - ALLOWED - 1e-9
     assert after[1] >= before[1] - 1e-9
 
 
 def test_thresholds_bring_back_an_article_that_the_model_doubts() -> None:
     logits, page = made_up(0)
-    thresholds = fit_thresholds(logits, [page], LABELS, 1.0)
+    thresholds = fit_thresholds(config(), [logits], [page])
     assert set(thresholds) == {"promo", "teaser", "donation"}
     assert scores(logits, page, thresholds)[1] > scores(logits, page, {})[1] + 0.01
 
@@ -76,14 +80,61 @@ def test_where_thresholds_gain_nothing_there_are_none() -> None:
     labels = list(LABELS) * 4
     page = Page("a", ["word"] * len(labels), None, labels)
     logits = 20 * np.eye(5, dtype=np.float32)[[LABELS.index(label) for label in labels]]
-    assert fit_thresholds(logits, [page], LABELS, 1.0) == {}
+    assert fit_thresholds(config(), [logits], [page]) == {}
 
 
 def test_thresholds_are_of_calibrated_probabilities() -> None:
     logits, page = made_up(0)
-    assert fit_thresholds(logits * 8, [page], LABELS, 8.0) == fit_thresholds(logits, [page], LABELS, 1.0)
+    assert fit_thresholds(config(8.0), [logits * 8], [page]) == fit_thresholds(config(), [logits], [page])
 
 
 def test_labels_without_an_article_have_no_thresholds() -> None:
     page = Page("a", ["word"] * 2, None, ["keep", "drop"])
-    assert fit_thresholds(np.eye(2, dtype=np.float32), [page], ("keep", "drop"), 1.0) == {}
+    assert fit_thresholds(config(labels=("keep", "drop")), [np.eye(2, dtype=np.float32)], [page]) == {}
+
+
+def in_runs(seed: int, noise: float) -> tuple[list[npt.NDArray[np.float32]], list[Page]]:
+    """Pages whose labels come in runs of five, and logits that are often wrong about one of a run."""
+    rng = np.random.default_rng(seed)
+    logits, pages = [], []
+    for number in range(12):
+        labels = np.repeat(rng.choice(LABELS, size=20), 5).tolist()
+        found = rng.normal(size=(100, 5)) * noise
+        found[np.arange(100), [LABELS.index(label) for label in labels]] += 2
+        logits.append(found.astype(np.float32))
+        extra = {"view": "x", "page": str(number)} if number % 2 else {}
+        pages.append(Page(str(number), ["word"] * 100, None, labels, None, extra))
+    return logits, pages
+
+
+def accuracy(found: BundleConfig, logits: list[npt.NDArray[np.float32]], pages: list[Page]) -> float:
+    pairs = [
+        pair
+        for rows, page in zip(logits, pages, strict=True)
+        for pair in zip(found.decide(rows)[0], page.labels or (), strict=True)
+    ]
+    return float(np.mean([given == gold for given, gold in pairs]))
+
+
+def test_labels_that_come_in_runs_are_decided_together() -> None:
+    logits, pages = in_runs(0, 1.5)
+    fitted = fit_decisions(config(), logits, pages)
+    weights = np.array(fitted.transitions)
+    assert (weights.argmax(axis=1) == np.arange(5)).all()
+    unseen = in_runs(1, 1.5)
+    plain = fit_decisions(config(), *unseen)
+    assert (
+        accuracy(fitted, *unseen)
+        > accuracy(BundleConfig(LABELS, EncodingConfig(), plain.temperature, {}, {}, {}), *unseen) + 0.05
+    )
+
+
+def test_where_the_model_is_right_already_there_are_no_transitions() -> None:
+    logits, pages = in_runs(0, 0.01)
+    assert fit_transitions(config(), logits, pages) == ()
+
+
+def test_neighbours_that_tell_nothing_have_no_transitions() -> None:
+    rows, pages = zip(*[made_up(seed, 0.0) for seed in range(8)], strict=True)
+    pages = tuple(Page(str(i), page.paragraphs, None, page.labels) for i, page in enumerate(pages))
+    assert fit_transitions(config(), rows, pages) == ()

@@ -168,6 +168,9 @@ def _recipe(config: BundleConfig) -> str:
         commands.append(f"pagelabel train --config training/{training['name']}.toml -o runs/{training['name']}")
         if stage.get("averaged"):
             averaged = [*stage["averaged"], start]
+            # A run beside the last one, from the same start.
+            others = [name for name in stage["averaged"] if name not in [row[0] for row in rows]]
+            commands += [f"pagelabel train --config training/{name}.toml -o runs/{name}" for name in others]
             start = f"soup-{len(means) + 1}" if means else "soup"
             means.append(f"`{start}` is the mean of the weights of {', '.join(averaged)}.")
             folders = " ".join(f"runs/{name}/best" for name in averaged)

@@ -102,7 +102,7 @@ def _own(text: str) -> tuple[list[float], int]:
         min(1.0, log2(1 + len(text)) / 12),
         quoted_share(sample),
         float(ends_sentence(text)),
-        _counts("".join([token[0] for token in tokens]))[0] / max(1, len(tokens)),
+        sum([token[0].isupper() for token in tokens]) / max(1, len(tokens)),
         upper / max(1, letters),
         numerals / characters,
     ]
@@ -112,39 +112,28 @@ def _own(text: str) -> tuple[list[float], int]:
 def page_features(paragraphs: Sequence[str]) -> npt.NDArray[np.float32]:
     """Features of each paragraph of a page, float32 [N, len(FEATURE_NAMES)]; time is linear in the page."""
     total = len(paragraphs)
+    if not total:
+        return np.empty((0, len(FEATURE_NAMES)), dtype=np.float32)
     known = {text: _own(text) for text in dict.fromkeys(paragraphs)}
     counts = Counter(paragraphs)
-    prose = [known[text][1] if is_prose(text, known[text][1]) else 0 for text in paragraphs]
-    size = min(1.0, log2(1 + total) / 12)
-    before = 0
-    after = sum(prose)
-    since = _distances(prose)
-    until = _distances(prose[::-1])[::-1]
-    rows = []
-    for i, text in enumerate(paragraphs):
-        after -= prose[i]
-        rows.append(
-            [
-                *known[text][0],
-                float(counts[text] > 1),
-                (i + 0.5) / total,
-                size,
-                min(1.0, log2(1 + before) / 12),
-                min(1.0, log2(1 + after) / 12),
-                since[i],
-                until[i],
-            ]
-        )
-        before += prose[i]
-    return np.array(rows, dtype=np.float32).reshape(total, len(FEATURE_NAMES))
+    rows = [known[text][0] for text in paragraphs]
+    prose = np.array([known[text][1] if is_prose(text, known[text][1]) else 0 for text in paragraphs])
+    before = np.cumsum(prose) - prose
+    columns = [
+        np.array([counts[text] > 1 for text in paragraphs], dtype=float),
+        (np.arange(total) + 0.5) / total,
+        np.full(total, min(1.0, log2(1 + total) / 12)),
+        np.minimum(1.0, np.log2(1 + before) / 12),
+        np.minimum(1.0, np.log2(1 + prose.sum() - before - prose) / 12),
+        _distances(prose),
+        _distances(prose[::-1])[::-1],
+    ]
+    return np.column_stack([np.array(rows), *columns]).astype(np.float32)
 
 
-def _distances(prose: Sequence[int]) -> list[float]:
-    out = []
-    distance: int | None = None
-    for words in prose:
-        distance = None if distance is None else distance + 1
-        out.append(1.0 if distance is None else min(1.0, log2(1 + distance) / 8))
-        if words:
-            distance = 0
-    return out
+def _distances(prose: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """How far behind the last prose paragraph each paragraph is."""
+    places = np.arange(len(prose))
+    last = np.maximum.accumulate(np.where(prose > 0, places, -1))
+    last = np.concatenate(([-1], last[:-1]))
+    return np.where(last < 0, 1.0, np.minimum(1.0, np.log2(1 + places - last) / 8))

@@ -1,0 +1,46 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from pagelabel.model.checkpoint import load_checkpoint
+from pagelabel.model.features import FEATURE_NAMES
+from pagelabel.training.precision import compile_network, half_precision
+
+
+@pytest.mark.parametrize(
+    ("bf16", "amx", "cuda", "expected"),
+    [
+        (True, False, False, True),
+        (False, True, False, True),
+        (False, False, False, False),
+        (True, True, True, False),
+    ],
+)
+def test_bfloat16_is_for_cpus_that_have_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, bf16: bool, amx: bool, cuda: bool, expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    assert half_precision() is expected
+
+
+# torch trips over its own deprecations.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+def test_a_compiled_network_computes_the_same(tiny_checkpoint: Path) -> None:
+    network = load_checkpoint(tiny_checkpoint).network
+    ids = torch.randint(5, 100, (2, 20), generator=torch.Generator().manual_seed(0))
+    features = torch.rand(2, 20, len(FEATURE_NAMES), generator=torch.Generator().manual_seed(1))
+    mask = torch.ones(2, 20, dtype=torch.long)
+    mask[0, -4:] = 0
+    names = list(network.state_dict())
+    with torch.no_grad():
+        before = network(ids, features, mask)
+        compile_network(network)
+        after = network(ids, features, mask)
+    torch.testing.assert_close(after[1], before[1], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(after[0, :-4], before[0, :-4], atol=1e-4, rtol=1e-4)
+    assert list(network.state_dict()) == names

@@ -149,7 +149,12 @@ def started(tiny_bundle: Path, tmp_path: Path, pages: int = 6000) -> subprocess.
     file = write_pages(tmp_path / "in.jsonl", toy_pages(pages))
     run = command(tiny_bundle, Path(file), tmp_path / "out", "--workers", "2")
     process = subprocess.Popen(
-        [sys.executable, "-m", "pagelabel", *run], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-m", "pagelabel", *run],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell starts what runs in the background with interrupts ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     limit = time.monotonic() + 60
     while not (tmp_path / "out" / "part-00000.jsonl").exists():

@@ -23,6 +23,8 @@ _CHARS_PER_WORD = 12
 _LONGEST_NUMBER = 6
 # Paragraphs of up to so many words are read together: fewer parts are faster than less padding.
 _LENGTHS = (2, 4, 8, 14)
+PACKED_PARAGRAPHS = 2048
+"""Most paragraphs of a part: bounds the memory of a page of 100,000 (4 GB and five times the time without)."""
 EMPTY = 0
 """Id of the one word of a paragraph without words."""
 
@@ -117,7 +119,8 @@ Packed = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int6
 
 
 def packed(pieces: Sequence[Sequence[int]]) -> list[Packed]:
-    """Paragraphs (word ids, at least one each) of about equal length together, for the graph that reads them.
+    """Paragraphs (word ids, at least one each) of about equal length together, `PACKED_PARAGRAPHS` at most, for the
+    graph that reads them.
 
     Each part is (indexes [P] of its paragraphs, its distinct word ids [V], places [P, L]: from 1 the word's place among
     those, 0 behind the last word).
@@ -128,14 +131,14 @@ def packed(pieces: Sequence[Sequence[int]]) -> list[Packed]:
     out = []
     shorter = 0
     for longest in (*_LENGTHS, int(lengths.max(initial=0))):
-        rows = np.flatnonzero((lengths > shorter) & (lengths <= longest))
+        fitting = np.flatnonzero((lengths > shorter) & (lengths <= longest))
         shorter = max(shorter, longest)
-        if not len(rows):
-            continue
         columns = np.arange(max(2, longest))
-        filled = columns < lengths[rows, None]
-        words, found = np.unique(flat[(starts[rows, None] + columns)[filled]], return_inverse=True)
-        places = np.zeros(filled.shape, dtype=np.int64)
-        places[filled] = found + 1
-        out.append((rows, words, places))
+        for first in range(0, len(fitting), PACKED_PARAGRAPHS):
+            rows = fitting[first : first + PACKED_PARAGRAPHS]
+            filled = columns < lengths[rows, None]
+            words, found = np.unique(flat[(starts[rows, None] + columns)[filled]], return_inverse=True)
+            places = np.zeros(filled.shape, dtype=np.int64)
+            places[filled] = found + 1
+            out.append((rows, words, places))
     return out

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagelabel.model.words import EMPTY, WordConfig, Words, packed
+from pagelabel.model.words import EMPTY, PACKED_PARAGRAPHS, WordConfig, Words, packed
 
 
 @pytest.fixture
@@ -89,3 +90,13 @@ def test_settings_survive_a_round_trip() -> None:
 def test_a_word_may_stand_once_only() -> None:
     with pytest.raises(ValueError, match="twice"):
         Words(["a", "a"], WordConfig())
+
+
+def test_a_long_page_is_read_in_parts_of_bounded_size() -> None:
+    pieces = [[1 + i % 7] * (1 + i % 3) for i in range(3 * PACKED_PARAGRAPHS + 5)]
+    parts = packed(pieces)
+    assert max(len(rows) for rows, _, _ in parts) == PACKED_PARAGRAPHS
+    assert sorted(np.concatenate([rows for rows, _, _ in parts]).tolist()) == list(range(len(pieces)))
+    for rows, words, places in parts:
+        given = [[int(words[p - 1]) for p in line if p] for line in places]
+        assert given == [pieces[i] for i in rows]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sklearn.metrics import f1_score
 
 from pagelabel.data.page import ARTICLE_LABELS, Page
+from pagelabel.export.parity import Logits
 from pagelabel.model.bundle import BundleConfig
 
 _TEMPERATURES = np.geomspace(0.25, 6.0, 400)
@@ -21,8 +22,6 @@ _MACRO_COST = 0.001
 _STRENGTHS = (0.0, 0.1, 0.2, 0.3)
 # Of the macro-F1 of both forms together: less is not worth a second rule in every port.
 _LEAST_GAIN = 0.002
-
-Logits = npt.NDArray[np.float32]
 
 
 def fit_temperature(logits: npt.NDArray[np.float32], gold: npt.NDArray[np.int64]) -> float:
@@ -78,11 +77,11 @@ def _association(pages: Sequence[Page], labels: Sequence[str]) -> npt.NDArray[np
     index = {label: i for i, label in enumerate(labels)}
     counts = np.zeros((2, len(labels), len(labels)))
     for page in pages:
-        ids = [index[label] for label in page.labels or ()]
+        ids = np.array([index[label] for label in page.labels or ()], dtype=np.int64)
         np.add.at(counts[int("view" in page.extra)], (ids[:-1], ids[1:]), 1)
     found = [form / form.sum() for form in counts if form.sum()]
     # One more of each in 20,000, so that what never was seen is only unlikely.
-    shares = np.sum(found, axis=0) + 1 / 20_000
+    shares = sum(found, np.full(counts.shape[1:], 1 / 20_000))
     shares /= shares.sum()
     return np.asarray(np.log(shares / shares.sum(axis=1, keepdims=True) / shares.sum(axis=0)))
 

@@ -129,6 +129,15 @@ def test_labels_that_come_in_runs_are_decided_together() -> None:
     )
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_dev_set_may_be_tiny(count: int) -> None:
+    logits, pages = in_runs(0, 1.5)
+    one = Page("one", ["word"], None, ["body"])
+    rows = [np.zeros((1, 5), dtype=np.float32), *logits][:count]
+    fitted = fit_decisions(config(), rows, [one, *pages][:count])
+    assert fitted.decide(rows[0])[0] == ["body"]
+
+
 def test_where_the_model_is_right_already_there_are_no_transitions() -> None:
     logits, pages = in_runs(0, 0.01)
     assert fit_transitions(config(), logits, pages) == ()

@@ -46,9 +46,13 @@ def load_start(base: str, labels: Sequence[str], layers: int | None) -> Start:
             _relabel(known.network, known.labels, labels)
         return Start(known.network, known.tokenizer, known.info)
     name = resolve_base(base)
+    return Start(load_base(name, len(labels), layers=layers), load_tokenizer(name), None)
+
+
+def load_tokenizer(name: str) -> Tokenizer:
+    """The tokenizer of a pretrained encoder, as `resolve_base` names it."""
     file = Path(name) / "tokenizer.json"
-    tokenizer = Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(name)
-    return Start(load_base(name, len(labels), layers=layers), tokenizer, None)
+    return Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(name)
 
 
 def _known(base: str) -> Checkpoint | None:

@@ -42,6 +42,16 @@ def learn_words(pages: Sequence[Page], settings: WordSettings) -> Words:
     return Words(sorted(frequent[: settings.most]), config)
 
 
+def padded(pieces: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Word ids [P, L] of paragraphs, and their mask [P, L]: 1 at words, 0 behind them."""
+    longest = max(map(len, pieces))
+    ids = np.full((len(pieces), longest), EMPTY, dtype=np.int64)
+    mask = np.zeros((len(pieces), longest), dtype=np.float32)
+    for i, piece in enumerate(pieces):
+        ids[i, : len(piece)], mask[i, : len(piece)] = piece, 1
+    return ids, mask
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A page for training: paragraphs as numbers in `Rows.texts`, label ids, targets [N, labels], weights [N]."""
@@ -82,11 +92,8 @@ class Rows:
         kept = [row.texts[list(indexes)] for row, indexes in parts]
         distinct, inverse = np.unique(np.concatenate(kept), return_inverse=True)
         pieces = [self.texts[i] for i in distinct]
-        longest, most = max(map(len, pieces)), max(map(len, kept))
-        ids = np.full((len(pieces), longest), EMPTY, dtype=np.int64)
-        words = np.zeros((len(pieces), longest), dtype=np.float32)
-        for i, piece in enumerate(pieces):
-            ids[i, : len(piece)], words[i, : len(piece)] = piece, 1
+        most = max(map(len, kept))
+        ids, words = padded(pieces)
         if drop:
             dropped = (rng.random(ids.shape) < drop) & (words > 0)
             ids[dropped] = rng.integers(unknown.start, unknown.stop, int(dropped.sum()))

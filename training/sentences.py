@@ -21,14 +21,14 @@ import datasets
 import numpy as np
 import numpy.typing as npt
 import torch
-from tokenizers import Tokenizer
 from tqdm import tqdm
 from transformers import AutoModel
 
 from pagelabel.data.pagefiles import valid_pages
 from pagelabel.model.hierarchical import ParagraphReader
-from pagelabel.model.words import EMPTY, WordConfig, Words
-from pagelabel.training.base import resolve_base
+from pagelabel.model.words import WordConfig, Words
+from pagelabel.training.base import load_tokenizer, resolve_base
+from pagelabel.training.fast_examples import padded
 from pagelabel.training.precision import half_precision
 
 _SIZE = 128
@@ -52,8 +52,7 @@ def sentence_vectors(texts: Sequence[str], base: str) -> npt.NDArray[np.float32]
     """Unit vectors [N, H] of the encoder `base`: the mean over a text's tokens."""
     name = resolve_base(base)
     model = AutoModel.from_pretrained(name).eval()
-    file = Path(name) / "tokenizer.json"
-    tokenizer = Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(name)
+    tokenizer = load_tokenizer(name)
     tokenizer.enable_truncation(96)
     tokenizer.no_padding()
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
@@ -109,7 +108,7 @@ def learn_sentences(
     for _ in range(epochs):
         total = 0.0
         for part in np.array_split(rng.permutation(len(pieces)), -(-len(pieces) // _BATCH)):
-            ids, mask = _padded([pieces[i] for i in part])
+            ids, mask = padded([pieces[i] for i in part])
             hit = (rng.random(ids.shape) < drop) & (mask > 0)
             ids[hit] = rng.integers(*unknown, int(hit.sum()))
             given = out(torch.relu(reader(torch.from_numpy(ids), torch.from_numpy(mask))))
@@ -123,15 +122,6 @@ def learn_sentences(
         left.append(total / len(pieces))
         print(f"first stage: {left[-1]:.3f} of the variance left", file=sys.stderr)
     return left
-
-
-def _padded(pieces: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    longest = max(map(len, pieces))
-    ids = np.full((len(pieces), longest), EMPTY, dtype=np.int64)
-    mask = np.zeros((len(pieces), longest), dtype=np.float32)
-    for i, piece in enumerate(pieces):
-        ids[i, : len(piece)], mask[i, : len(piece)] = piece, 1
-    return ids, mask
 
 
 def main() -> int:

@@ -147,7 +147,7 @@ def _amounts(
     return {
         "pages": len(pages),
         "paragraphs_per_second": round(len(paragraphs) / seconds),
-        "tokens_per_second": round(sum(map(len, labeler.model.encoded(paragraphs))) / seconds),
+        "tokens_per_second": round(sum(len(ids) for page in pages for ids in labeler.model.encoded(page)) / seconds),
         "text_megabytes_per_second": round(
             sum(len(t.encode("utf-8", "replace")) for t in paragraphs) / 1e6 / seconds, 3
         ),

@@ -34,6 +34,12 @@ class Page:
         """The text that the paragraphs were cut from, where the record had one."""
         return None if self.source_field is None else str(self.extra[self.source_field])
 
+    @property
+    def title(self) -> str | None:
+        """What the page calls itself, where the record has a string `title`."""
+        title = self.extra.get("title")
+        return title if isinstance(title, str) else None
+
     def text(self, keep: Collection[str] = ARTICLE_LABELS) -> str:
         """The paragraphs whose label is in `keep`, one a line. Raises ValueError on a page without labels."""
         if self.labels is None:

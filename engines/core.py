@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import tee
+from itertools import chain, repeat, tee
 from typing import Any, TypeAlias
 
 from pagelabel.data.page import Page, PageError
@@ -15,8 +15,11 @@ from pagelabel.data.spans import paragraph_spans
 from pagelabel.data.streams import ReadOptions, TextMode
 from pagelabel.data.text import paragraphs_of_text
 from pagelabel.labeler import Labeler
+from pagelabel.model.about import ABOUT
 
 _NAMES = ("pagelabel_labels", "pagelabel_scores", "pagelabel_spans", "pagelabel_error", "pagelabel_text")
+
+_NOTHING: Mapping[str, object] = {}
 
 Row: TypeAlias = dict[str, Any]
 """What is found out about a page: `pagelabel_labels` (list of str), `pagelabel_scores` (list of float, the calibrated
@@ -60,21 +63,27 @@ class PageStage:
                 raise ValueError(f"keep: unknown label {label!r}; labels are {', '.join(labeler.labels)}")
         return labeler
 
-    def rows(self, values: Iterable[object]) -> Iterator[Row]:
-        """A stream of rows, one for each value of the column, in order; what is no page gives a row with an error."""
+    def rows(self, values: Iterable[object], known: Iterable[Mapping[str, object]] = ()) -> Iterator[Row]:
+        """A stream of rows, one for each value of the column, in order; what is no page gives a row with an error.
+
+        `known` are the other columns of each value, or nothing: of them, `title` and `url` are read where they are
+        strings.
+        """
         labeler = self.load()
+        about = chain(known, repeat(_NOTHING))
         # The labeler reads ahead, so that what waits for it is held until its turn comes.
-        pages, again = tee(self._page(value, number) for number, value in enumerate(values))
+        pages, again = tee(self._page(value, next(about), number) for number, value in enumerate(values))
         labelled = labeler.label_pages(page for page in again if isinstance(page, Page))
         for page in pages:
             yield self._failed(page) if isinstance(page, PageError) else self._row(next(labelled))
 
-    def _page(self, value: object, number: int) -> Page | PageError:
+    def _page(self, value: object, known: Mapping[str, object], number: int) -> Page | PageError:
         # Engines hand lists over as arrays.
         value = value.tolist() if hasattr(value, "tolist") else value
         if not isinstance(value, (str, list)):
             return PageError(self.column, "", f"expected a text or a list of paragraphs, found {type(value).__name__}")
-        record = {"text": value} if isinstance(value, str) else {"paragraphs": value}
+        record = {name: known[name] for name in ABOUT if isinstance(known.get(name), str)}
+        record["text" if isinstance(value, str) else "paragraphs"] = value
         try:
             return page_of_record(record, str(number), ReadOptions(self.text_mode, text_column="text"))
         except ValueError as error:

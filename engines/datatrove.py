@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pagelabel.data.page import ARTICLE_LABELS, Page
 from pagelabel.data.spans import paragraph_spans
 from pagelabel.data.streams import TextMode
-from pagelabel.engines.core import PageStage, paragraph_at
+from pagelabel.engines.core import PageStage, Row, paragraph_at
 
 try:
     from datatrove.data import Document, DocumentsPipeline
@@ -100,8 +100,12 @@ class KeepParagraphs(BaseFilter):
         return True
 
 
+def _rows(stage: PageStage, documents: Sequence[Document]) -> Iterator[Row]:
+    return stage.rows((document.text for document in documents), (document.metadata for document in documents))
+
+
 def _annotate(stage: PageStage, documents: Iterable[Document]) -> None:
     documents = list(documents)
-    for document, row in zip(documents, stage.rows(document.text for document in documents), strict=True):
+    for document, row in zip(documents, _rows(stage, documents), strict=True):
         row.pop("pagelabel_text", None)
         document.metadata.update(row)

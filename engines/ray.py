@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pagelabel.data.streams import TextMode
 from pagelabel.engines.core import PageStage
+from pagelabel.model.about import ABOUT
 
 
 class LabelPages:
@@ -31,19 +32,26 @@ class LabelPages:
     def __call__(self, batch: Any) -> Any:
         column = self.stage.column
         if isinstance(batch, dict):
-            return {**batch, **self._columns(batch[column])}
+            return {**batch, **self._columns(batch[column], _about(batch))}
         if hasattr(batch, "assign"):
-            return batch.assign(**self._columns(batch[column]))
-        added = _arrow(self._columns(batch.column(column).to_pylist()))
+            return batch.assign(**self._columns(batch[column], _about(batch)))
+        known = batch.select([name for name in ABOUT if name in batch.column_names]).to_pylist()
+        added = _arrow(self._columns(batch.column(column).to_pylist(), known))
         for name in set(batch.column_names) & set(added.column_names):
             batch = batch.drop_columns(name)
         for name in added.column_names:
             batch = batch.append_column(name, added.column(name))
         return batch
 
-    def _columns(self, values: Iterable[object]) -> dict[str, list[object]]:
-        rows = list(self.stage.rows(values))
+    def _columns(self, values: Iterable[object], known: Iterable[Mapping[str, object]]) -> dict[str, list[object]]:
+        rows = list(self.stage.rows(values, known))
         return {name: [row[name] for row in rows] for name in self.stage.columns}
+
+
+def _about(batch: Any) -> Iterator[dict[str, object]]:
+    """What the batch, a frame or a dict of arrays, knows about each page."""
+    names = [name for name in ABOUT if name in batch]
+    return (dict(zip(names, row, strict=True)) for row in zip(*(batch[name] for name in names), strict=True))
 
 
 def _arrow(columns: dict[str, list[object]]) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from pagelabel.data.streams import TextMode
 from pagelabel.engines.core import PageStage
+from pagelabel.model.about import ABOUT
 
 try:
     import pandas as pd
@@ -64,11 +65,12 @@ def label_udf(
 def _label_frames(stage: PageStage, frames: Frames) -> Frames:
     for frame in frames:
         rest = frame.drop(columns=[name for name in _TYPES if name in frame])
-        yield rest.join(_frame(stage, frame[stage.column]))
+        known = frame[[name for name in ABOUT if name in frame]].to_dict("records")
+        yield rest.join(_frame(stage, frame[stage.column], known))
 
 
-def _frame(stage: PageStage, values: pd.Series) -> pd.DataFrame:
-    return pd.DataFrame(list(stage.rows(values)), columns=list(stage.columns), index=values.index)
+def _frame(stage: PageStage, values: pd.Series, known: Sequence[Mapping[str, object]] = ()) -> pd.DataFrame:
+    return pd.DataFrame(list(stage.rows(values, known)), columns=list(stage.columns), index=values.index)
 
 
 def _row_type(stage: PageStage) -> StructType:

@@ -13,8 +13,8 @@ _INTRO = """# pagelabel model
 
 Gives every paragraph of a web page one label of:
 {labels}.
-It reads the paragraph among its neighbours, as plain text; markup is not needed. The five labels of pagelabel are
-defined in its label guide, `data/label-guide.md`.
+It reads the paragraph among its neighbours, as plain text; markup is not needed{about}. The five labels of
+pagelabel are defined in its label guide, `data/label-guide.md`.
 
 Files: {files}, `config.json` (labels in the order of the logits, encoding, temperature, transitions, thresholds,
 sha256, provenance), `reference.jsonl` (pages with ids, features, logits and labels, for `pagelabel check` and for ports
@@ -24,6 +24,7 @@ _FILES = {
     FLAT: "`model.onnx` (int8), `tokenizer.json`",
     HIERARCHICAL: "`paragraphs.onnx` (word table in int8) and `page.onnx` (fp32), `words.txt`",
 }
+_ABOUT = {"title": "title", "url": "address"}
 
 _LIMITS = """## Limits
 
@@ -41,7 +42,9 @@ right behind a donation box inside an article taken for `donation`; quotes witho
 def model_card(config: BundleConfig, evaluations: dict[str, Evaluation]) -> str:
     """Markdown: recipe, scores by set, label, kind and view, calibration, parity and the commands that made them."""
     files = _FILES[config.network]
-    parts = [_INTRO.format(labels=", ".join(f"`{label}`" for label in config.labels), files=files)]
+    about = " and ".join(_ABOUT[name] for name in config.encoding.about)
+    read = f", but the page's {about} where known" if about else ""
+    parts = [_INTRO.format(labels=", ".join(f"`{label}`" for label in config.labels), files=files, about=read)]
     for name, evaluation in evaluations.items():
         parts.append(_scores(name, evaluation))
     flat = config.network == FLAT
@@ -132,10 +135,12 @@ def _fast_recipe(config: BundleConfig) -> str:
     training = config.provenance["checkpoint"]["training"]
     sizes = ", ".join(f"{key} {value}" for key, value in config.provenance["checkpoint"]["sizes"].items())
     first = f"{training['optim']['sentence_epochs']} epochs of a sentence encoder's vectors of paragraphs, then "
+    share = training["optim"].get("teacher_share", 0)
+    taught = f" (of each target, {share:.0%} is what the accurate model says)" if training.get("probabilities") else ""
     return f"""## Recipe
 
 `training/{training["name"]}.toml`: {first if training["sentences"] else ""}{training["optim"]["epochs"]} epochs of the
-labelled pages and their views; seed {training["seed"]}. Sizes: {sizes}.
+labelled pages and their views{taught}; seed {training["seed"]}. Sizes: {sizes}.
 
 {_decisions(config)}
 

@@ -27,7 +27,7 @@ from pagelabel.model.bundle import CARD, CONFIG, FILES, FLAT, MODEL, REFERENCE, 
 from pagelabel.model.checkpoint import Checkpoint, load_checkpoint
 from pagelabel.model.encoding import Encoder
 from pagelabel.sessions import open_session
-from pagelabel.training.examples import one_view
+from pagelabel.training.pages import one_view
 
 _TORCH_PAGES = 40
 
@@ -61,7 +61,7 @@ def _write(checkpoint: Checkpoint, sets: dict[str, list[Page]], folder: Path, to
         write_int8(fp32, folder / MODEL)
         int8 = Labeler(config, FlatModel(encoder, open_session(folder / MODEL, None)))
         bar = tqdm(pages, desc="int8 logits", unit="page", disable=not sys.stderr.isatty())
-        logits = [int8.logits(page.paragraphs) for page in bar]
+        logits = [int8.logits(page) for page in bar]
         _say("comparing torch, fp32 and int8")
         fp32_labeler = Labeler(config, FlatModel(encoder, open_session(fp32, None)))
         parity = _parity(checkpoint, fp32_labeler, encoder, pages, logits, tolerance)

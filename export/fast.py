@@ -21,6 +21,7 @@ from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_graph
 from pagelabel.export.parity import Logits
+from pagelabel.export.reference import known_of
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.labeler import Labeler
@@ -105,14 +106,17 @@ def write_graphs(network: HierarchicalNetwork, folder: Path) -> None:
 
 
 @torch.inference_mode()
-def torch_logits(network: HierarchicalNetwork, words: Words, paragraphs: Sequence[str]) -> Logits:
+def torch_logits(network: HierarchicalNetwork, words: Words, page: Page) -> Logits:
     """Logits of a page's paragraphs from torch in fp32, float32 [N, labels]."""
-    vectors = torch.cat([network.paragraphs(torch.tensor([words.ids(text)])) for text in paragraphs])
-    features = torch.from_numpy(page_features(paragraphs))
-    rows = [
-        network.page(vectors[None, first:end], features[None, first:end])[0, start - first : stop - first]
-        for first, start, stop, end in words.spans(len(paragraphs))
-    ]
+    about = words.about(page)
+    vectors = torch.cat([network.paragraphs(torch.tensor([words.ids(text)])) for text in [*about, *page.paragraphs]])
+    features = torch.from_numpy(page_features(page.paragraphs))
+    count, blank = len(about), torch.zeros(len(about), features.shape[1])
+    rows = []
+    for first, start, stop, end in words.spans(len(page.paragraphs)):
+        inside = torch.cat([vectors[:count], vectors[count + first : count + end]])
+        logits = network.page(inside[None], torch.cat([blank, features[first:end]])[None])[0]
+        rows.append(logits[count + start - first : count + stop - first])
     return torch.cat(rows).numpy()
 
 
@@ -132,7 +136,7 @@ def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str
         if model.words.vocabulary != words.vocabulary:
             raise ExportError(f"{WORDS} does not give back the vocabulary")
         labeler = Labeler(config, model)
-        logits = [labeler.logits(page.paragraphs) for page in pages]
+        logits = [labeler.logits(page) for page in pages]
         parity = _parity(network, words, pages, logits)
         config = fit_decisions(config, logits, pages)
         (folder / REFERENCE).write_text("".join(_reference(network, words, config)), encoding="utf-8")
@@ -141,8 +145,9 @@ def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str
         names = {key: [Path(file).name for file in data[key]] for key in ("train", "dev")}
         corrections = data["corrections"] and Path(data["corrections"]).name
         teacher = info["training"]["teacher"] and "/".join(Path(info["training"]["teacher"]).parts[-3:])
-        sentences = info["training"]["sentences"] and Path(info["training"]["sentences"]).name
-        training = {**info["training"], "teacher": teacher, "sentences": sentences}
+        files = {key: info["training"].get(key) for key in ("sentences", "probabilities")}
+        files = {key: file and Path(file).name for key, file in files.items()}
+        training = {**info["training"], "teacher": teacher, **files}
         training["data"] = {**data, **names, "corrections": corrections}
         config = replace(
             config,
@@ -162,7 +167,7 @@ def _parity(
     network: HierarchicalNetwork, words: Words, pages: Sequence[Page], logits: Sequence[Logits]
 ) -> dict[str, Any]:
     """The graphs against torch in fp32, on every eighth page; the int8 word table is what differs."""
-    expected = np.concatenate([torch_logits(network, words, page.paragraphs) for page in pages[::8]])
+    expected = np.concatenate([torch_logits(network, words, page) for page in pages[::8]])
     given = np.concatenate(logits[::8])
     agreement = float((expected.argmax(1) == given.argmax(1)).mean())
     difference = float(np.abs(expected - given).max())
@@ -182,11 +187,10 @@ def _parity(
 def _reference(network: HierarchicalNetwork, words: Words, config: BundleConfig) -> list[str]:
     lines = []
     for page in reference_pages():
-        logits = torch_logits(network, words, page.paragraphs)
+        logits = torch_logits(network, words, page)
         row = {
-            "id": page.id,
-            "paragraphs": page.paragraphs,
-            "words": [words.ids(text) for text in page.paragraphs],
+            **known_of(page),
+            "words": [words.ids(text) for text in [*words.about(page), *page.paragraphs]],
             "features": [[round(float(value), 6) for value in row] for row in page_features(page.paragraphs)],
             "logits": [[round(float(value), 5) for value in row] for row in logits],
             "labels": config.decide(logits)[0],

@@ -74,17 +74,17 @@ class Parity:
 def same_tokens(ours: Encoder, theirs: Encoder, pages: Sequence[Page]) -> str | None:
     """Id of the first page whose windows differ in any token id, or None."""
     for page in pages:
-        a, b = ([w.ids.tolist() for w in encoder.windows(page.paragraphs)] for encoder in (ours, theirs))
+        a, b = ([w.ids.tolist() for w in encoder.windows(page)] for encoder in (ours, theirs))
         if a != b:
             return page.id
     return None
 
 
-def torch_logits(network: PageNetwork, encoder: Encoder, paragraphs: Sequence[str]) -> Logits:
+def torch_logits(network: PageNetwork, encoder: Encoder, page: Page) -> Logits:
     """Logits of a page's paragraphs from torch, float32 [N, labels]: what every other form is compared to."""
     rows = [np.empty((0, network.head.out_features), dtype=np.float32)]
     with torch.inference_mode():
-        for window in encoder.windows(paragraphs):
+        for window in encoder.windows(page):
             logits = network(torch.from_numpy(window.ids[None]), torch.from_numpy(window.features[None]))
             rows.append(logits[0, torch.from_numpy(window.core_markers)].numpy())
     return np.concatenate(rows)
@@ -100,8 +100,8 @@ def measure(
 ) -> Parity:
     """Compare torch (on the first `torch_pages`), fp32 ONNX and int8 logits of `pages`."""
     gold = np.array([fp32.labels.index(label) for page in pages for label in page.labels or ()])
-    by_page = [fp32.logits(page.paragraphs) for page in pages]
-    reference = np.concatenate([torch_logits(network, encoder, page.paragraphs) for page in pages[:torch_pages]])
+    by_page = [fp32.logits(page) for page in pages]
+    reference = np.concatenate([torch_logits(network, encoder, page) for page in pages[:torch_pages]])
     start = np.concatenate(by_page[:torch_pages])
     fp32_logits = np.concatenate(by_page)
     labels, quantised = fp32_logits.argmax(axis=1), int8_logits.argmax(axis=1)

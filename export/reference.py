@@ -15,13 +15,12 @@ from pagelabel.model.network import PageNetwork
 def reference_rows(
     network: PageNetwork, encoder: Encoder, config: BundleConfig, pages: Sequence[Page]
 ) -> Iterator[dict[str, Any]]:
-    """One row a page: id, paragraphs, windows (token ids), features, logits (fp32, 5 decimals) and labels."""
+    """One row a page: what is known of it, windows (token ids), features, logits (fp32, 5 decimals) and labels."""
     for page in pages:
-        logits = torch_logits(network, encoder, page.paragraphs)
-        windows = list(encoder.windows(page.paragraphs))
+        logits = torch_logits(network, encoder, page)
+        windows = list(encoder.windows(page))
         yield {
-            "id": page.id,
-            "paragraphs": page.paragraphs,
+            **known_of(page),
             "windows": [window.ids.tolist() for window in windows],
             "features": [
                 [round(float(value), 6) for value in row]
@@ -31,3 +30,9 @@ def reference_rows(
             "logits": [[round(float(value), 5) for value in row] for row in logits],
             "labels": config.decide(logits)[0],
         }
+
+
+def known_of(page: Page) -> dict[str, Any]:
+    """Id, url and title, where known, and paragraphs: what a port needs to encode the page."""
+    known = {"id": page.id, "url": page.url, "title": page.title, "paragraphs": page.paragraphs}
+    return {name: value for name, value in known.items() if value is not None}

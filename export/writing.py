@@ -16,7 +16,7 @@ from pagelabel.data.readers import read_pages
 from pagelabel.export.parity import Logits
 from pagelabel.model.bundle import CONFIG, BundleConfig
 from pagelabel.training.evaluate import Evaluation
-from pagelabel.training.examples import load_pages
+from pagelabel.training.pages import load_pages
 
 _REFERENCE_PAGES = 12
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pagelabel.data.page import Page
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import IDS, REFERENCE, find_bundle
 from pagelabel.model.features import page_features
@@ -15,6 +16,7 @@ from pagelabel.model.features import page_features
 # int8 against the fp32 logits of torch; the same share that export demands on real pages.
 _LEAST_AGREEMENT = 0.97
 _FEATURE_TOLERANCE = 1e-5
+_FIELDS = ("id", "url", "title", "paragraphs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,14 @@ def check_bundle(bundle: str | Path | None = None, *, threads: int | None = None
     for line in (folder / REFERENCE).read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         pages += 1
-        if labeler.model.encoded(row["paragraphs"]) != row[IDS[labeler.config.network]]:
+        page = Page.from_record({name: row[name] for name in _FIELDS if name in row}, "")
+        if labeler.model.encoded(page) != row[IDS[labeler.config.network]]:
             problems.append(f"reference page {row['id']!r}: token ids differ from those stored")
             continue
         features = page_features(row["paragraphs"])
         if np.abs(features - np.array(row["features"])).max() > _FEATURE_TOLERANCE:
             problems.append(f"reference page {row['id']!r}: features differ from those stored")
-        given = labeler.label(row["paragraphs"]).labels or []
+        given = labeler.label(page).labels or []
         paragraphs += len(given)
         same += sum(a == b for a, b in zip(given, row["labels"], strict=True))
     agreement = same / max(1, paragraphs)

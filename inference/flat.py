@@ -10,6 +10,7 @@ import numpy.typing as npt
 import onnxruntime
 from tokenizers import Tokenizer
 
+from pagelabel.data.page import Page
 from pagelabel.model.bundle import MODEL, TOKENIZER
 from pagelabel.model.encoding import Encoder, EncodingConfig
 from pagelabel.model.features import page_features
@@ -29,18 +30,19 @@ class FlatModel:
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         return cls(Encoder(tokenizer, encoding), open_session(folder / MODEL, threads))
 
-    def logits(self, pages: Sequence[Sequence[str]]) -> list[npt.NDArray[np.float32]]:
+    def logits(self, pages: Sequence[Page]) -> list[npt.NDArray[np.float32]]:
         """Logits [N, labels] of each page's paragraphs; each distinct paragraph text is tokenized once."""
-        pieces = iter(self.encoder.tokenize([text for page in pages for text in page]))
-        return [self._page(page, [next(pieces) for _ in page]) for page in pages]
+        pieces = iter(self.encoder.tokenize([text for page in pages for text in page.paragraphs]))
+        return [self._page(page, [next(pieces) for _ in page.paragraphs]) for page in pages]
 
-    def encoded(self, paragraphs: Sequence[str]) -> list[list[int]]:
+    def encoded(self, page: Page) -> list[list[int]]:
         """Token ids of each window of a page: what a port must get, too."""
-        return [window.ids.tolist() for window in self.encoder.windows(paragraphs)]
+        return [window.ids.tolist() for window in self.encoder.windows(page)]
 
-    def _page(self, paragraphs: Sequence[str], pieces: list[list[int]]) -> npt.NDArray[np.float32]:
+    def _page(self, page: Page, pieces: list[list[int]]) -> npt.NDArray[np.float32]:
         rows = []
-        for window in self.encoder.pack(pieces, page_features(paragraphs)):
+        head = self.encoder.head(self.encoder.about(page))
+        for window in self.encoder.pack(pieces, page_features(page.paragraphs), head):
             feed = {"input_ids": window.ids[None], "features": window.features[None]}
             rows.append(self._session.run(["logits"], feed)[0][0, window.core_markers])
         return np.concatenate(rows)

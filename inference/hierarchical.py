@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from pagelabel.data.page import Page
 from pagelabel.model.bundle import PAGE, PARAGRAPHS, WORDS
 from pagelabel.model.features import page_features
 from pagelabel.model.words import WordConfig, Words, packed
@@ -45,25 +46,37 @@ class HierarchicalModel:
         paragraphs, page = (open_session(folder / name, threads) for name in (PARAGRAPHS, PAGE))
         return cls(Words(vocabulary, config), paragraphs, page, cache)
 
-    def logits(self, pages: Sequence[Sequence[str]]) -> list[npt.NDArray[np.float32]]:
+    def logits(self, pages: Sequence[Page]) -> list[npt.NDArray[np.float32]]:
         """Logits [N, labels] of each page's paragraphs."""
+        read = [self._texts(page) for page in pages]
         places: dict[str, int] = {}
-        for page in pages:
-            for text in page:
+        for texts in read:
+            for text in texts:
                 places.setdefault(text, len(places))
         vectors = self._vectors(list(places))
-        return [self._logits(page, vectors[[places[text] for text in page]]) for page in pages]
+        return [
+            self._logits(page.paragraphs, vectors[[places[text] for text in texts]])
+            for page, texts in zip(pages, read, strict=True)
+        ]
 
-    def encoded(self, paragraphs: Sequence[str]) -> list[list[int]]:
-        """Word ids of each paragraph: what a port must get, too."""
-        return [self.words.ids(text) for text in paragraphs]
+    def encoded(self, page: Page) -> list[list[int]]:
+        """Word ids of each text that is read: what a port must get, too."""
+        return [self.words.ids(text) for text in self._texts(page)]
+
+    def _texts(self, page: Page) -> list[str]:
+        return [*self.words.about(page), *page.paragraphs]
 
     def _logits(self, paragraphs: Sequence[str], vectors: Vectors) -> npt.NDArray[np.float32]:
         features = page_features(paragraphs)
+        about = len(vectors) - len(features)
+        blank = np.zeros((about, features.shape[1]), dtype=np.float32)
         rows = []
         for first, start, stop, end in self.words.spans(len(paragraphs)):
-            feed = {"vectors": vectors[first:end], "features": features[first:end]}
-            rows.append(self._page.run(["logits"], feed)[0][start - first : stop - first])
+            feed = {
+                "vectors": np.concatenate([vectors[:about], vectors[about + first : about + end]]),
+                "features": np.concatenate([blank, features[first:end]]),
+            }
+            rows.append(self._page.run(["logits"], feed)[0][about + start - first : about + stop - first])
         return np.concatenate(rows)
 
     def _vectors(self, texts: list[str]) -> Vectors:

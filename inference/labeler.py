@@ -53,7 +53,8 @@ class Labeler:
         return self.config.labels
 
     def label(self, page: Page | Sequence[str]) -> Page:
-        """The page with labels and scores. A list of paragraphs makes a page of its own."""
+        """The page with labels and scores. A list of paragraphs makes a page of its own. A page's title
+        (`extra["title"]`) and address are read too, where the bundle's encoding says so."""
         return next(self.label_pages([page]))
 
     def label_pages(self, pages: Iterable[Page | Sequence[str]]) -> Iterator[Page]:
@@ -61,7 +62,7 @@ class Labeler:
         batch: list[Page] = []
         paragraphs = 0
         for number, item in enumerate(pages):
-            page = item if isinstance(item, Page) else _page(item, number)
+            page = _page(item, number)
             batch.append(page)
             paragraphs += len(page.paragraphs)
             if paragraphs >= _BATCH_PARAGRAPHS or len(batch) >= _BATCH_PARAGRAPHS:
@@ -69,21 +70,23 @@ class Labeler:
                 batch, paragraphs = [], 0
         yield from self._label_batch(batch)
 
-    def logits(self, paragraphs: Sequence[str]) -> npt.NDArray[np.float32]:
+    def logits(self, page: Page | Sequence[str]) -> npt.NDArray[np.float32]:
         """Raw logits of a page's paragraphs, float32 [N, labels]."""
-        return self._logits([paragraphs])[0]
+        return self._logits([_page(page, 0)])[0]
 
     def _label_batch(self, pages: list[Page]) -> Iterator[Page]:
-        for page, logits in zip(pages, self._logits([page.paragraphs for page in pages]), strict=True):
+        for page, logits in zip(pages, self._logits(pages), strict=True):
             labels, scores = self.config.decide(logits)
             yield replace(page, labels=labels, scores=[round(score, 4) for score in scores])
 
-    def _logits(self, pages: Sequence[Sequence[str]]) -> list[npt.NDArray[np.float32]]:
-        found = iter(self.model.logits([page for page in pages if page]))
-        return [next(found) if page else np.empty((0, len(self.labels)), dtype=np.float32) for page in pages]
+    def _logits(self, pages: Sequence[Page]) -> list[npt.NDArray[np.float32]]:
+        found = iter(self.model.logits([page for page in pages if page.paragraphs]))
+        return [next(found) if page.paragraphs else np.empty((0, len(self.labels)), dtype=np.float32) for page in pages]
 
 
-def _page(paragraphs: Sequence[str], number: int) -> Page:
-    if isinstance(paragraphs, str):
+def _page(page: Page | Sequence[str], number: int) -> Page:
+    if isinstance(page, Page):
+        return page
+    if isinstance(page, str):
         raise TypeError("a page is a Page or a list of paragraphs, not one string; split it into paragraphs first")
-    return Page(str(number), list(paragraphs))
+    return Page(str(number), list(page))

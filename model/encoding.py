@@ -3,7 +3,8 @@
 A page becomes one or more windows of consecutive paragraphs. In a window each paragraph is a marker
 token followed by its word pieces; the network's logits at the marker are the paragraph's. Windows
 overlap by context on both sides, and each paragraph is read in exactly one window (its core), so that
-a page's labels depend on that page alone.
+a page's labels depend on that page alone. Where the encoding says so and they are known, the page's title
+and address stand at the head of every window: they tell an index page from an article.
 
 Long paragraphs are cut to their head and tail. What the cut (and the lower-casing tokenizer) would
 lose is kept in the features of the whole paragraph, see `pagelabel.model.features`.
@@ -19,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from pagelabel.data.page import Page
+from pagelabel.model.about import about_texts, check_about
 from pagelabel.model.features import FEATURE_NAMES, page_features
 
 # Enough characters for the head and tail tokens of any ordinary text; bounds the cost of a 10 MB paragraph.
@@ -27,7 +30,7 @@ _CHARS_PER_TOKEN = 12
 
 @dataclass(frozen=True, slots=True)
 class EncodingConfig:
-    """What decides the ids of a page, stored in the bundle. Counts are in tokens."""
+    """What decides the ids of a page, stored in the bundle. Counts are in tokens; `about`: see `model.about`."""
 
     window_tokens: int = 384
     context_tokens: int = 80
@@ -38,29 +41,33 @@ class EncodingConfig:
     mask_id: int = 103
     marker_id: int = 1
     features: tuple[str, ...] = FEATURE_NAMES
+    about: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.features != FEATURE_NAMES:
             raise ValueError(f"this encoding needs features {self.features}; this version computes {FEATURE_NAMES}")
+        check_about(self.about)
         longest = 1 + self.head_tokens + self.tail_tokens
         if self.head_tokens < 1 or self.tail_tokens < 0 or self.context_tokens < 0:
             raise ValueError("head_tokens must be at least 1; tail_tokens and context_tokens at least 0")
-        if self.window_tokens < 2 * self.context_tokens + longest + 2:
+        head = longest * len(self.about)
+        if self.window_tokens < head + 2 * self.context_tokens + longest + 2:
             raise ValueError(
                 f"window_tokens={self.window_tokens} leaves no room for a paragraph of {longest} tokens "
-                f"between two contexts of {self.context_tokens}"
+                f"between two contexts of {self.context_tokens}" + f" behind a head of {head}" * bool(head)
             )
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "features": list(self.features)}
+        return {**asdict(self), "features": list(self.features), "about": list(self.about)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> EncodingConfig:
-        """Raises ValueError on a missing or unknown key."""
+        """Raises ValueError on a missing or unknown key. Older bundles have no `about`: they read nothing of it."""
+        values = {"about": (), **values}
         names = {f.name for f in fields(cls)}
         if set(values) != names:
             raise ValueError(f"encoding settings should be {sorted(names)}, found {sorted(values)}")
-        return cls(**{**values, "features": tuple(values["features"])})
+        return cls(**{**values, "features": tuple(values["features"]), "about": tuple(values["about"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,20 +129,30 @@ class Encoder:
         clean = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
         return [e.ids for e in self._tokenizer.encode_batch_fast(clean, add_special_tokens=False)]
 
-    def windows(self, paragraphs: Sequence[str]) -> Iterator[Window]:
-        """The windows of a page, in order; together their cores are every paragraph once. None for an empty page."""
-        if paragraphs:
-            yield from self.pack(self.tokenize(paragraphs), page_features(paragraphs))
+    def about(self, page: Page) -> list[list[int]]:
+        """Token ids of what the encoding reads about the page, each text cut as a paragraph is; none where unknown."""
+        return self.tokenize(about_texts(page, self.config.about))
 
-    def pack(self, pieces: Sequence[list[int]], features: npt.NDArray[np.float32]) -> Iterator[Window]:
+    def head(self, about: Sequence[Sequence[int]]) -> list[int]:
+        """What stands behind [CLS] in each window of a page: what is known of it, each closed by [SEP]."""
+        return [i for ids in about if ids for i in (*ids, self.config.sep_id)]
+
+    def windows(self, page: Page) -> Iterator[Window]:
+        """The windows of a page, in order; together their cores are every paragraph once. None for an empty page."""
+        if page.paragraphs:
+            head = self.head(self.about(page))
+            yield from self.pack(self.tokenize(page.paragraphs), page_features(page.paragraphs), head)
+
+    def pack(self, pieces: Sequence[list[int]], features: npt.NDArray[np.float32], head: list[int]) -> Iterator[Window]:
         """Windows of paragraphs already tokenized; `features` is float32 [N, F]."""
-        for first, start, stop, end in self.spans([1 + len(ids) for ids in pieces]):
-            ids, dense, markers = self.window(pieces[first:end], features[first:end])
+        for first, start, stop, end in self.spans([1 + len(ids) for ids in pieces], len(head)):
+            ids, dense, markers = self.window(pieces[first:end], features[first:end], head)
             yield Window(ids, dense, markers, first, start, stop)
 
-    def spans(self, sizes: list[int]) -> Iterator[tuple[int, int, int, int]]:
-        """(first, start, stop, end) of each window: paragraphs first:end are in it, start:stop are its core."""
-        room, context = self.config.window_tokens - 2, self.config.context_tokens
+    def spans(self, sizes: list[int], head: int) -> Iterator[tuple[int, int, int, int]]:
+        """(first, start, stop, end) of each window: paragraphs first:end are in it, start:stop are its core. `head` is
+        how many tokens stand before them."""
+        room, context = self.config.window_tokens - 2 - head, self.config.context_tokens
         start, total = 0, len(sizes)
         while start < total:
             first, used = start, 0
@@ -154,10 +171,12 @@ class Encoder:
             yield first, start, stop, end
             start = stop
 
-    def window(self, pieces: Sequence[list[int]], features: npt.NDArray[np.float32]) -> WindowArrays:
+    def window(
+        self, pieces: Sequence[list[int]], features: npt.NDArray[np.float32], head: Sequence[int]
+    ) -> WindowArrays:
         """One window of these paragraphs; `features` is float32 [K, F]."""
         config = self.config
-        ids = [config.cls_id]
+        ids = [config.cls_id, *head]
         markers = []
         for piece in pieces:
             markers.append(len(ids))

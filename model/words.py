@@ -17,6 +17,9 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from pagelabel.data.page import Page
+from pagelabel.model.about import about_texts, check_about
+
 _WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
 # Enough characters for the head and tail words of any ordinary text; bounds the cost of a 10 MB paragraph.
 _CHARS_PER_WORD = 12
@@ -31,13 +34,15 @@ EMPTY = 0
 
 @dataclass(frozen=True, slots=True)
 class WordConfig:
-    """What decides the ids of a paragraph, stored in the bundle beside the vocabulary."""
+    """What decides the ids of a paragraph, stored in the bundle beside the vocabulary. What is read about the page
+    (`about`, see `model.about`) stands before the paragraphs of each window, as if it were some, with features of 0."""
 
     head_words: int = 16
     tail_words: int = 6
     buckets: int = 1024
     window_paragraphs: int = 384
     context_paragraphs: int = 64
+    about: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.head_words < 1 or self.tail_words < 0 or self.buckets < 1 or self.context_paragraphs < 0:
@@ -47,17 +52,19 @@ class WordConfig:
                 f"window_paragraphs={self.window_paragraphs} leaves no room between two contexts "
                 f"of {self.context_paragraphs}"
             )
+        check_about(self.about)
 
-    def to_dict(self) -> dict[str, int]:
-        return asdict(self)
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "about": list(self.about)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> WordConfig:
-        """Raises ValueError on a missing or unknown key."""
+        """Raises ValueError on a missing or unknown key. Older bundles have no `about`: they read nothing of it."""
+        values = {"about": (), **values}
         names = {f.name for f in fields(cls)}
         if set(values) != names:
             raise ValueError(f"word settings should be {sorted(names)}, found {sorted(values)}")
-        return cls(**values)
+        return cls(**{**values, "about": tuple(values["about"])})
 
 
 class Words:
@@ -82,6 +89,10 @@ class Words:
         words = self.split(text)
         get = self._ids.get
         return [get(word) or self._unknown(word) for word in words] or [EMPTY]
+
+    def about(self, page: Page) -> list[str]:
+        """The texts that stand before the page's paragraphs."""
+        return [text for text in about_texts(page, self.config.about) if text]
 
     def split(self, text: str) -> list[str]:
         """The words that `ids` stands for."""

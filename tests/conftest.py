@@ -39,10 +39,26 @@ def toy_pages(count: int = 24) -> list[Page]:
             ("teaser", "Read next: harvest fair opens"),
             ("promo", "Copyright, all rights reserved"),
         ]
-        extra = {"site": SITES[i % len(SITES)], "kind": "article"}
+        extra = {"site": SITES[i % len(SITES)], "kind": "article", "title": f"Bridge number {i}"}
         labels, paragraphs = [label for label, _ in rows], [text for _, text in rows]
         pages.append(Page(f"toy-{i}", paragraphs, f"https://{SITES[i % len(SITES)]}/{i}", labels, None, extra))
     return pages
+
+
+def toy_views(pages: list[Page]) -> list[Page]:
+    """Two views of each page."""
+    return [
+        Page(
+            f"{page.id}-{name}",
+            page.paragraphs[3:6],
+            None,
+            (page.labels or [])[3:6],
+            None,
+            {"page": page.id, "view": name},
+        )
+        for page in pages
+        for name in ("one", "two")
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -82,10 +98,13 @@ seed = 3
 train = ["train.jsonl"]
 dev = ["dev.jsonl"]
 [encoding]
-window_tokens = 96
+window_tokens = 128
 context_tokens = 24
+about = ["title", "url"]
+[augment]
+hide_about = 0.5
 [optim]
-epochs = 12
+epochs = 16
 batch_windows = 4
 encoder_rate = 3e-3
 head_rate = 3e-3

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pagelabel.data.annotations import annotated, read_annotations, report, to_runs
 from pagelabel.data.page import Page
 from pagelabel.model.labels import LABELS
-from pagelabel.training.examples import load_pages
+from pagelabel.training.pages import load_pages
 
 
 def write(path: Path, rows: list[object]) -> Path:

@@ -19,7 +19,7 @@ def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
 
 def logits(checkpoint: Checkpoint) -> torch.Tensor:
     encoder = Encoder(checkpoint.tokenizer, checkpoint.encoding)
-    (window, *_) = encoder.windows(toy_pages(1)[0].paragraphs)
+    (window, *_) = encoder.windows(toy_pages(1)[0])
     with torch.inference_mode():
         out = checkpoint.network(torch.from_numpy(window.ids[None]), torch.from_numpy(window.features[None]))
     return out[0, torch.from_numpy(window.markers)]

@@ -33,7 +33,10 @@ def plain(text):
 def test_files():
     files = corpus_files()
     assert files == sorted(files)
-    names = "appeals blogs broadcast cards comments hard institutions local misc near_appeals quotes"
+    names = (
+        "appeals blogs broadcast cards comments companies extracts hard indexes "
+        "institutions local misc near_appeals oldweb quotes threads voices"
+    )
     assert [Path(file).name for file in files] == [f"{name}.jsonl" for name in names.split()]
 
 

@@ -6,7 +6,7 @@ from conftest import write_pages
 
 from pagelabel.data.page import Page
 from pagelabel.model.labels import LABELS
-from pagelabel.training.examples import load_pages
+from pagelabel.training.pages import load_pages
 
 
 def test_corrections_are_applied_by_id_and_index(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from pagelabel.data.page import Page
 from pagelabel.model.encoding import Encoder, EncodingConfig
 from pagelabel.model.features import page_features
 
@@ -25,7 +28,7 @@ texts = st.lists(st.text(max_size=60), max_size=30)
 @given(texts)
 def test_every_paragraph_is_read_once_in_order(encoder: Encoder, paragraphs: list[str]) -> None:
     read = []
-    for window in encoder.windows(paragraphs):
+    for window in encoder.windows(Page("p", paragraphs)):
         assert len(window.ids) <= encoder.config.window_tokens
         assert (window.ids[window.markers] == encoder.config.marker_id).all()
         assert len(window.core_markers) == window.stop - window.start
@@ -35,16 +38,47 @@ def test_every_paragraph_is_read_once_in_order(encoder: Encoder, paragraphs: lis
 
 def test_windows_have_context_on_both_sides(encoder: Encoder) -> None:
     paragraphs = [f"paragraph number {i}" for i in range(40)]
-    windows = list(encoder.windows(paragraphs))
+    windows = list(encoder.windows(Page("p", paragraphs)))
     assert len(windows) > 2
     for window in windows[1:-1]:
         assert window.first < window.start
         assert window.first + len(window.markers) > window.stop
 
 
+def test_title_and_address_stand_at_the_head_of_every_window(encoder: Encoder) -> None:
+    reader = Encoder(encoder._tokenizer, replace(encoder.config, window_tokens=96, about=("title", "url")))
+    plain = Encoder(encoder._tokenizer, replace(encoder.config, window_tokens=96))
+    paragraphs = [f"paragraph number {i}" for i in range(40)]
+    page = Page("p", paragraphs, "https://www.example.com/news", extra={"title": "The council " * 20})
+    title, url = reader.tokenize(["The council " * 20, "example.com/news"])
+    head = [*title, reader.config.sep_id, *url, reader.config.sep_id]
+    windows = list(reader.windows(page))
+    assert len(windows) > 2
+    for window in windows:
+        assert window.ids[1 : 1 + len(head)].tolist() == head
+        assert window.markers[0] == 1 + len(head)
+        assert len(window.ids) <= 96
+    assert sum(window.stop - window.start for window in windows) == 40
+    assert reader.head(reader.about(Page("p", [], "example.com/news"))) == head[-1 - len(url) :]
+    for unknown in (Page("p", paragraphs), Page("p", paragraphs, "", extra={"title": 7})):
+        mine, theirs = reader.windows(unknown), plain.windows(page)
+        assert [window.ids.tolist() for window in mine] == [window.ids.tolist() for window in theirs]
+
+
+def test_settings_without_about_are_those_of_older_bundles() -> None:
+    old = {name: value for name, value in EncodingConfig().to_dict().items() if name != "about"}
+    assert EncodingConfig.from_dict(old) == EncodingConfig()
+    full = replace(EncodingConfig(), about=("title", "url"))
+    assert EncodingConfig.from_dict(json.loads(json.dumps(full.to_dict()))) == full
+    with pytest.raises(ValueError, match="about should be some of"):
+        EncodingConfig(about=("url", "title"))
+    with pytest.raises(ValueError, match="behind a head of 42"):
+        EncodingConfig(window_tokens=200, about=("title", "url"))
+
+
 def test_features_stand_at_the_markers_only(encoder: Encoder) -> None:
     paragraphs = ["The mayor resigned.", "Donate"]
-    (window,) = encoder.windows(paragraphs)
+    (window,) = encoder.windows(Page("p", paragraphs))
     assert np.array_equal(window.features[window.markers], page_features(paragraphs))
     others = np.delete(window.features, window.markers, axis=0)
     assert not others.any()

@@ -5,13 +5,14 @@ import pickle
 import subprocess
 import sys
 from itertools import count, islice
+from pathlib import Path
 
 import pytest
 from engine_pages import KEEP, expected, paragraphs, texts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagelabel import BundleError
+from pagelabel import BundleError, Labeler, Page
 from pagelabel.data.spans import spans_in
 from pagelabel.data.streams import TextMode
 from pagelabel.data.text import paragraphs_of_text
@@ -42,6 +43,20 @@ def test_a_value_that_is_no_page_gets_an_error_and_the_others_their_labels() -> 
     assert "item 1 is null" in rows[6]["pagelabel_error"]
     for row in rows[7:9]:
         assert (row["pagelabel_labels"], row["pagelabel_text"], row["pagelabel_error"]) == ([], "", None)
+
+
+def test_titles_and_addresses_are_read_where_they_are_strings(tiny_bundle: Path) -> None:
+    known = [{"title": "The bridge", "url": "https://example.com/news"}, {"title": None, "url": 7, "label": "x"}]
+    pages = [paragraphs(text) for text in texts(3)]
+    rows = list(PageStage(model=str(tiny_bundle), column="paragraphs").rows(pages, known))
+    expected = [
+        Page("0", pages[0], "https://example.com/news", extra={"title": "The bridge"}),
+        Page("1", pages[1]),
+        Page("2", pages[2]),
+    ]
+    labelled = list(Labeler.load(tiny_bundle, threads=1).label_pages(expected))
+    assert [row["pagelabel_scores"] for row in rows] == [page.scores for page in labelled]
+    assert labelled[0].scores != Labeler.load(tiny_bundle, threads=1).label(pages[0]).scores
 
 
 def test_it_streams() -> None:

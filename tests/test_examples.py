@@ -1,9 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import toy_pages, write_pages
+from conftest import toy_pages, toy_views
 from tokenizers import Tokenizer
 
 from pagelabel.data.page import Page
@@ -16,8 +17,6 @@ from pagelabel.training.examples import (
     Windows,
     collate,
     evaluation_plan,
-    load_pages,
-    one_view,
     tokenized,
     training_plan,
 )
@@ -29,54 +28,6 @@ def encoder(tiny_base: Path) -> Encoder:
     special = {"cls_id": "[CLS]", "sep_id": "[SEP]", "mask_id": "[MASK]", "marker_id": "[unused0]"}
     ids = {name: tokenizer.token_to_id(token) for name, token in special.items()}
     return Encoder(tokenizer, EncodingConfig(window_tokens=64, context_tokens=12, **ids))
-
-
-def views(pages: list[Page]) -> list[Page]:
-    return [
-        Page(
-            f"{page.id}-{name}",
-            page.paragraphs[3:6],
-            None,
-            (page.labels or [])[3:6],
-            None,
-            {"page": page.id, "view": name},
-        )
-        for page in pages
-        for name in ("one", "two")
-    ]
-
-
-def test_pages_that_cannot_be_trained_on_are_refused_by_name(tmp_path: Path) -> None:
-    file = write_pages(tmp_path / "a.jsonl", [Page("p1", ["a"], labels=["boddy"])])
-    with pytest.raises(ValueError, match=r"a\.jsonl.*p1.*boddy"):
-        load_pages([file], LABELS)
-    file = write_pages(tmp_path / "b.jsonl", [Page("p2", ["a"])])
-    with pytest.raises(ValueError, match=r"b\.jsonl.*p2.*no labels"):
-        load_pages([file], LABELS)
-    (tmp_path / "c.jsonl").write_text("{]\n")
-    with pytest.raises(ValueError, match=r"c\.jsonl.*line 1"):
-        load_pages([str(tmp_path / "c.jsonl")], LABELS)
-    with pytest.raises(ValueError, match="no such file"):
-        load_pages([str(tmp_path / "d.jsonl")], LABELS)
-
-
-@pytest.mark.parametrize("doubt", [[2], [-1], ["0"], 1, {"0": 1}])
-def test_doubt_that_is_no_list_of_indexes_is_refused_by_page(tmp_path: Path, doubt: object) -> None:
-    page = Page("p1", ["a", "b"], labels=["body", "body"], extra={"doubt": doubt})
-    with pytest.raises(ValueError, match=r"a\.jsonl: page 'p1': 'doubt'"):
-        load_pages([write_pages(tmp_path / "a.jsonl", [page])], LABELS)
-
-
-def test_pages_without_paragraphs_are_left_out(tmp_path: Path) -> None:
-    pages = [Page("p1", [], labels=[]), Page("p2", ["a"], labels=["body"])]
-    assert load_pages([write_pages(tmp_path / "a.jsonl", pages)], LABELS) == pages[1:]
-
-
-def test_one_view_of_each_page_stays_and_every_whole_page() -> None:
-    pages = toy_pages(4)
-    kept = one_view(pages + views(pages))
-    assert kept[:4] == pages
-    assert [page.extra["page"] for page in kept[4:]] == [page.id for page in pages]
 
 
 def test_labelling_windows_read_every_paragraph_once(encoder: Encoder) -> None:
@@ -96,7 +47,7 @@ def test_evaluation_reads_the_windows_that_labelling_reads(encoder: Encoder) -> 
     page = long_page()
     rows = tokenized([page], encoder, LABELS, 0.5)
     data = Windows(rows, evaluation_plan(rows, encoder), encoder)
-    windows = {window.ids.tobytes(): window for window in encoder.windows(page.paragraphs)}
+    windows = {window.ids.tobytes(): window for window in encoder.windows(page)}
     assert len(windows) == len(data) > 5
     for item in (data[i] for i in range(len(data))):
         window = windows.pop(item["input_ids"].tobytes())
@@ -125,12 +76,33 @@ def test_a_training_window_is_within_its_tokens_and_each_paragraph_has_its_loss_
     assert sum(int((item["labels"] != IGNORED).sum()) for item in items) == len(taken)
 
 
+def test_title_and_address_are_hidden_at_times_in_training_and_never_in_evaluation(encoder: Encoder) -> None:
+    reader = Encoder(encoder._tokenizer, replace(encoder.config, window_tokens=96, about=("title", "url")))
+    pages = [long_page(), *toy_pages(12)]
+    rows = tokenized(pages, reader, LABELS, 0.5)
+    heads = [tuple(reader.head(reader.about(page))) for page in pages]
+    assert heads[0] == ()
+    assert all(heads[1:])
+    assert all(example.head == heads[example.row] for example in evaluation_plan(rows, reader))
+    config = TrainingConfig(augment=still(hide_about=0.5), optim=OptimConfig(epochs=4, batch_windows=1))
+    plan = training_plan(rows, reader, config)
+    taken = {(example.row, example.head) for example in plan}
+    titles = {tuple(reader.head(reader.about(replace(page, url=None)))) for page in pages[1:]}
+    assert {len(head) for row, head in taken if row == 0} == {0}
+    found = [head for row, head in taken if row]
+    assert () in found
+    assert titles & set(found)
+    assert set(heads[1:]) & set(found)
+    data = Windows(rows, plan, reader)
+    assert max(len(data[i]["input_ids"]) for i in range(len(data))) <= 96
+
+
 def test_a_changed_page_is_encoded_as_a_page_of_its_own(encoder: Encoder) -> None:
     page = toy_pages(1)[0]
     rows = tokenized([page], encoder, LABELS, 0.5)
     kept = (2, 4, 5)
-    item = Windows(rows, [Example(0, kept, 0, 3, 0, 3, 0)], encoder)[0]
-    (window,) = encoder.windows([page.paragraphs[i] for i in kept])
+    item = Windows(rows, [Example(0, kept, (), 0, 3, 0, 3, 0)], encoder)[0]
+    (window,) = encoder.windows(Page("part", [page.paragraphs[i] for i in kept]))
     assert np.array_equal(item["input_ids"], window.ids)
     assert np.array_equal(item["features"], window.features)
     assert item["labels"][window.markers].tolist() == [LABELS.index((page.labels or [])[i]) for i in kept]
@@ -181,7 +153,7 @@ def test_a_paragraph_in_doubt_weighs_less(encoder: Encoder) -> None:
 
 def test_the_plan_depends_on_the_seed_alone_and_differs_by_epoch(encoder: Encoder) -> None:
     pages = toy_pages(20)
-    rows = tokenized(pages + views(pages), encoder, LABELS, 0.5)
+    rows = tokenized(pages + toy_views(pages), encoder, LABELS, 0.5)
     config = TrainingConfig(seed=1, optim=OptimConfig(epochs=2, batch_windows=4))
     plan = training_plan(rows, encoder, config)
     assert plan == training_plan(rows, encoder, config)
@@ -192,9 +164,9 @@ def test_the_plan_depends_on_the_seed_alone_and_differs_by_epoch(encoder: Encode
     assert plan[len(one) :] != one
 
 
-def test_each_epoch_takes_every_page_and_one_of_its_views(encoder: Encoder) -> None:
+def test_each_epoch_takes_every_page_and_one_of_its_toy_views(encoder: Encoder) -> None:
     pages = toy_pages(12)
-    rows = tokenized(pages + views(pages), encoder, LABELS, 0.5)
+    rows = tokenized(pages + toy_views(pages), encoder, LABELS, 0.5)
     plan = training_plan(rows, encoder, TrainingConfig(augment=still(), optim=OptimConfig(epochs=1, batch_windows=1)))
     taken = {example.row for example in plan}
     assert set(range(12)) <= taken

@@ -21,10 +21,10 @@ from pagelabel.export.fast import export_fast, torch_logits
 from pagelabel.export.writing import ExportError
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.model.bundle import HIERARCHICAL, read_bundle
-from pagelabel.training.examples import load_pages
 from pagelabel.training.fast import load_fast, train_fast
 from pagelabel.training.fast_config import load_fast_config
 from pagelabel.training.fast_examples import Rows, epoch_parts, furniture_runs, learn_words, swapped
+from pagelabel.training.pages import load_pages
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,7 @@ train = ["train.jsonl"]
 dev = ["dev.jsonl"]
 [words]
 least = 1
+about = ["title", "url"]
 [sizes]
 word_size = 16
 size = 32
@@ -110,13 +111,14 @@ def test_the_graphs_give_the_logits_of_torch(bundle: Path, checkpoint: Path) -> 
     network, words, _ = load_fast(checkpoint)
     labeler = Labeler.load(bundle, threads=1)
     for paragraphs in (toy_pages(1)[0].paragraphs, ["Menu"], ["", "Donate"], [f"Menu {i}" for i in range(1000)]):
-        given, expected = labeler.logits(paragraphs), torch_logits(network, words, paragraphs)
+        page = Page("p", paragraphs, "https://www.example.com/news", extra={"title": "The bridge"})
+        given, expected = labeler.logits(page), torch_logits(network, words, page)
         assert given.shape == expected.shape
         assert np.abs(given - expected).max() < 0.2
 
 
 def test_logits_do_not_depend_on_what_is_read_beside(bundle: Path) -> None:
-    pages = [page.paragraphs for page in toy_pages(20)] + [["Menu"], ["x"] * 900]
+    pages = [*toy_pages(20), Page("one", ["Menu"]), Page("long", ["x"] * 900)]
     model = Labeler.load(bundle, threads=1, cache=0).model
     together = model.logits(pages)
     for page, logits in zip(pages, together, strict=True):
@@ -124,7 +126,7 @@ def test_logits_do_not_depend_on_what_is_read_beside(bundle: Path) -> None:
 
 
 def test_the_cache_changes_nothing_but_the_work(bundle: Path) -> None:
-    pages = [page.paragraphs for page in toy_pages(20)]
+    pages = toy_pages(20)
     plain = Labeler.load(bundle, threads=1, cache=0).model.logits(pages)
     model = Labeler.load(bundle, threads=1, cache=6).model
     assert isinstance(model, HierarchicalModel)

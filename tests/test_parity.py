@@ -1,4 +1,3 @@
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +6,7 @@ import pytest
 from conftest import toy_pages
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 
+from pagelabel.data.page import Page
 from pagelabel.export.parity import Logits, Parity, Tolerance, measure, same_tokens, torch_logits
 from pagelabel.model.checkpoint import Checkpoint, load_checkpoint
 from pagelabel.model.encoding import Encoder
@@ -81,7 +81,7 @@ def test_windows_that_end_elsewhere_are_told_by_page(encoder: Encoder) -> None:
 
 def test_torch_gives_a_row_a_paragraph_however_many_windows(checkpoint: Checkpoint, encoder: Encoder) -> None:
     for count in (0, 1, 100):
-        logits = torch_logits(checkpoint.network, encoder, ["the council voted"] * count)
+        logits = torch_logits(checkpoint.network, encoder, Page("p", ["the council voted"] * count))
         assert logits.shape == (count, 5)
         assert logits.dtype == np.float32
 
@@ -93,8 +93,8 @@ class Fake:
         self.encoder, self.labels = encoder, checkpoint.labels
         self._network, self._noise, self._skip = checkpoint.network, noise, first
 
-    def logits(self, paragraphs: Sequence[str]) -> Logits:
-        logits = torch_logits(self._network, self.encoder, paragraphs)
+    def logits(self, page: Page) -> Logits:
+        logits = torch_logits(self._network, self.encoder, page)
         self._skip -= 1
         return logits if self._skip >= 0 else logits + self._noise
 
@@ -105,7 +105,7 @@ def compared(
     """Parity on three toy pages, with the int8 labels of `wrong` paragraphs unlike the fp32 ones."""
     pages = toy_pages()[18:21]
     fake = Fake(checkpoint, encoder, noise, first)
-    int8 = np.concatenate([fake.logits(page.paragraphs) for page in pages])
+    int8 = np.concatenate([fake.logits(page) for page in pages])
     int8[:wrong] = -int8[:wrong]
     again = Fake(checkpoint, encoder, noise, first)
     return measure(checkpoint.network, again, encoder, pages, int8, torch_pages)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from conftest import toy_pages, write_pages
 from pagelabel.data.page import Page
 from pagelabel.data.readers import read_pages
 from pagelabel.model.labels import LABELS
-from pagelabel.training.examples import load_pages
+from pagelabel.training.pages import load_pages
 from pagelabel.training.pseudo import join_main, pseudo_labelled
 
 ROWS = np.array([[0.5, 0.0, 0.5, 0.0, 0.0], [0.3, 0.0, 0.0, 0.7, 0.0], [0.55, 0.0, 0.45, 0.0, 0.0]])

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pagelabel import Labeler
+from pagelabel.data.page import Page
 from pagelabel.export.parity import torch_logits
 from pagelabel.model.bundle import BundleError, shipped_bundle
 from pagelabel.model.checkpoint import load_checkpoint, load_info
@@ -35,9 +36,9 @@ def test_it_labels_as_the_shipped_bundle_does() -> None:
     encoder = Encoder(checkpoint.tokenizer, checkpoint.encoding)
     lines = (shipped_bundle("accurate") / "reference.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
-    texts = [row["paragraphs"] for row in rows if row["paragraphs"]]
-    theirs = np.concatenate([labeler.logits(page) for page in texts])
-    mine = np.concatenate([torch_logits(checkpoint.network, encoder, page) for page in texts])
+    pages = [Page(row["id"], row["paragraphs"], row.get("url"), extra={"title": row.get("title")}) for row in rows]
+    theirs = np.concatenate([labeler.logits(page) for page in pages])
+    mine = np.concatenate([torch_logits(checkpoint.network, encoder, page) for page in pages])
     assert np.mean(mine.argmax(1) == theirs.argmax(1)) > 0.98
 
 

@@ -60,8 +60,8 @@ def test_a_page_that_cannot_be_labelled_is_told_and_the_others_are_labelled(
     labeler = Labeler.load(tiny_bundle, threads=1)
     logits = labeler.model.logits
 
-    def failing(pages: list[list[str]]) -> object:
-        if any("poison" in page for page in pages):
+    def failing(pages: list[Page]) -> object:
+        if any("poison" in page.paragraphs for page in pages):
             raise MemoryError("no room")
         return logits(pages)
 

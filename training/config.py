@@ -26,19 +26,21 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class EncodingSettings:
-    """Token counts of the windows, see `pagelabel.model.encoding.EncodingConfig`."""
+    """Token counts of the windows, and what stands at their head, see `pagelabel.model.encoding.EncodingConfig`."""
 
     window_tokens: int = 384
     context_tokens: int = 80
     head_tokens: int = 14
     tail_tokens: int = 6
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AugmentConfig:
     """Shares (0 to 1) of what is changed in a training page, see `pagelabel.training.augment`; `views` is how many of a
     page's views an epoch takes, `repeat_rare` how often more it takes a page with rare labels, `listings` how many
-    index pages are made of the articles, see `pagelabel.training.listings`."""
+    index pages are made of the articles, see `pagelabel.training.listings`. `hide_about` is how often a page's title or
+    address is left out: many users have text alone."""
 
     crop: float = 0.2
     strip_furniture: float = 0.3
@@ -48,6 +50,7 @@ class AugmentConfig:
     repeat_rare: int = 1
     views: int = 1
     listings: int = 0
+    hide_about: float = 0.3
     rare_labels: tuple[str, ...] = ("donation",)
 
 

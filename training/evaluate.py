@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from pagelabel.data.page import Page
 from pagelabel.labeler import Labeler
-from pagelabel.training.examples import load_pages
 from pagelabel.training.metrics import coverage_curve, drop_doubt, score, score_by
+from pagelabel.training.pages import load_pages
 from pagelabel.training.plots import save_confusion, save_reliability
 from pagelabel.training.report import CoverageRow, GroupScore, Report
 

@@ -1,12 +1,10 @@
-"""Labelled pages to training batches: loading, tokenizing once, and a plan of windows fixed by the seed."""
+"""Labelled pages to training batches: tokenized once, and a plan of windows fixed by the seed."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import datasets
@@ -15,77 +13,18 @@ import numpy.typing as npt
 import torch
 
 from pagelabel.data.page import ARTICLE_LABELS, Page
-from pagelabel.data.pagefiles import valid_pages
 from pagelabel.model.encoding import Encoder
 from pagelabel.model.features import page_features
 from pagelabel.training.augment import augmented
 from pagelabel.training.config import TrainingConfig
-from pagelabel.training.corrections import Corrections
 
 IGNORED = -100
 _PAD_ID = 0
 
 
-def load_pages(files: Sequence[str], labels: Sequence[str], corrections: str | None = None) -> list[Page]:
-    """Read labelled pages. Raises ValueError that names file and page for the first one that cannot be used."""
-    fixes = Corrections.read(corrections) if corrections else None
-    pages = []
-    for file in files:
-        if not Path(file).exists():
-            raise ValueError(f"{file}: no such file; data that is not shipped must be put there (see README, Train)")
-        for page in valid_pages([file]):
-            if page.labels is None:
-                raise ValueError(f"{file}: page {page.id!r} has no labels")
-            if fixes:
-                fixes.apply(page)
-            unknown = set(page.labels) - set(labels)
-            if unknown:
-                raise ValueError(
-                    f"{file}: page {page.id!r} has labels {sorted(unknown)}; the config knows {list(labels)}"
-                )
-            doubt = page.extra.get("doubt") or []
-            if not isinstance(doubt, list) or any(i not in range(len(page.labels)) for i in doubt):
-                raise ValueError(
-                    f"{file}: page {page.id!r}: 'doubt' should be indexes of its {len(page.labels)} paragraphs"
-                )
-            weights = page.extra.get("weights")
-            if weights is not None and not _are_weights(weights, len(page.labels)):
-                raise ValueError(
-                    f"{file}: page {page.id!r}: 'weights' should be {len(page.labels)} numbers from 0 to 1"
-                )
-            if page.paragraphs:
-                pages.append(page)
-    return pages
-
-
-def _are_weights(value: object, count: int) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == count
-        and all(isinstance(w, (int, float)) and not isinstance(w, bool) and 0 <= w <= 1 for w in value)
-    )
-
-
-def one_view(pages: Sequence[Page]) -> list[Page]:
-    """The pages with one view of each (by a hash of its id): scoring every view would take half the training time."""
-    views: dict[str, Page] = {}
-    whole = []
-    for page in pages:
-        if "view" not in page.extra:
-            whole.append(page)
-            continue
-        group = str(page.extra.get("page", page.id))
-        if group not in views or _rank(page) < _rank(views[group]):
-            views[group] = page
-    return whole + list(views.values())
-
-
-def _rank(page: Page) -> bytes:
-    return hashlib.sha256(page.id.encode()).digest()
-
-
 def tokenized(pages: Iterable[Page], encoder: Encoder, labels: Sequence[str], doubt_weight: float) -> datasets.Dataset:
-    """One row a page: group (pages and their views share one), paragraphs, pieces (token ids), labels, weights."""
+    """One row a page: group (pages and their views share one), paragraphs, pieces (their token ids), about (those of
+    title and address), labels, weights."""
     ids = {label: i for i, label in enumerate(labels)}
 
     def rows() -> Iterable[dict[str, Any]]:
@@ -97,6 +36,7 @@ def tokenized(pages: Iterable[Page], encoder: Encoder, labels: Sequence[str], do
                 "view": "view" in page.extra,
                 "paragraphs": page.paragraphs,
                 "pieces": encoder.tokenize(page.paragraphs),
+                "about": encoder.about(page),
                 "labels": [ids[label] for label in page.labels or ()],
                 "weights": [weight * (doubt_weight if i in doubt else 1.0) for i, weight in enumerate(given)],
             }
@@ -106,10 +46,12 @@ def tokenized(pages: Iterable[Page], encoder: Encoder, labels: Sequence[str], do
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Paragraphs `first` to `end - 1` of those kept of row `row`; `start` to `stop - 1` have a loss."""
+    """Paragraphs `first` to `end - 1` of those kept of row `row`; `start` to `stop - 1` have a loss. `head` are the
+    token ids at the window's head."""
 
     row: int
     kept: tuple[int, ...] | None
+    head: tuple[int, ...]
     first: int
     end: int
     start: int
@@ -135,7 +77,7 @@ class Windows(torch.utils.data.Dataset[dict[str, Any]]):
         features = page_features([row["paragraphs"][i] for i in kept])
         part = slice(example.first, example.end)
         inside = list(kept)[part]
-        window = self.encoder.window([row["pieces"][i] for i in inside], features[part])
+        window = self.encoder.window([row["pieces"][i] for i in inside], features[part], example.head)
         labels = np.full(len(window.ids), IGNORED, dtype=np.int64)
         weights = np.zeros(len(window.ids), dtype=np.float32)
         for marker, place in zip(window.markers, range(example.first, example.end), strict=True):
@@ -171,10 +113,11 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
 def evaluation_plan(rows: datasets.Dataset, encoder: Encoder) -> list[Example]:
     """The windows that labelling reads: every paragraph has its loss once, with context on both sides."""
     plan = []
-    for r, pieces in enumerate(rows["pieces"]):
+    for r, (pieces, about) in enumerate(zip(rows["pieces"], rows["about"], strict=True)):
         sizes = [1 + len(ids) for ids in pieces]
-        for first, start, stop, end in encoder.spans(sizes):
-            plan.append(Example(r, None, first, end, start, stop, sum(sizes[first:end])))
+        head = tuple(encoder.head(about))
+        for first, start, stop, end in encoder.spans(sizes, len(head)):
+            plan.append(Example(r, None, head, first, end, start, stop, len(head) + sum(sizes[first:end])))
     return sorted(plan, key=lambda example: example.tokens)
 
 
@@ -187,6 +130,7 @@ def training_plan(rows: datasets.Dataset, encoder: Encoder, config: TrainingConf
         groups[group][int(view)].append(r)
     labels = list(rows["labels"])
     sizes = [[1 + len(ids) for ids in pieces] for pieces in rows["pieces"]]
+    about = list(rows["about"])
     rare = {config.labels.index(name) for name in config.augment.rare_labels if name in config.labels}
     article = frozenset(i for i, name in enumerate(config.labels) if name in ARTICLE_LABELS)
     batches: list[list[Example]] = []
@@ -202,11 +146,10 @@ def training_plan(rows: datasets.Dataset, encoder: Encoder, config: TrainingConf
                 count = min(config.augment.views, len(views))
                 picked = rng.choice(views, count, replace=False, p=interest / interest.sum())
                 chosen += [(int(r), None) for r in picked]
-        examples = [
-            example
-            for r, kept in chosen
-            for example in _cut(r, kept, sizes[r], labels[r], encoder.config.window_tokens - 2, config, rng)
-        ]
+        examples: list[Example] = []
+        for r, kept in chosen:
+            head = tuple(encoder.head([ids for ids in about[r] if rng.random() >= config.augment.hide_about]))
+            examples += _cut(r, kept, head, sizes[r], labels[r], encoder.config.window_tokens - 2, config, rng)
         batches += _batched(examples, config.optim.batch_windows, rng)
     return [example for batch in batches for example in batch]
 
@@ -214,6 +157,7 @@ def training_plan(rows: datasets.Dataset, encoder: Encoder, config: TrainingConf
 def _cut(
     row: int,
     kept: list[int] | None,
+    head: tuple[int, ...],
     sizes: list[int],
     labels: list[int],
     room: int,
@@ -222,6 +166,7 @@ def _cut(
 ) -> list[Example]:
     """Windows one behind another, the first of random size so that the borders fall elsewhere each epoch."""
     indexes = list(range(len(sizes))) if kept is None else kept
+    room -= len(head)
     limit = room if sum(sizes[i] for i in indexes) <= room else int(rng.integers(room // 3, room + 1))
     out, first = [], 0
     while first < len(indexes):
@@ -232,7 +177,8 @@ def _cut(
         uniform = len({labels[i] for i in indexes[first:end]}) == 1
         if not (uniform and end - first > 1 and rng.random() < config.augment.skip_uniform):
             whole = kept is None or len(kept) == len(sizes)
-            out.append(Example(row, None if whole else tuple(indexes), first, end, first, end, used))
+            places = None if whole else tuple(indexes)
+            out.append(Example(row, places, head, first, end, first, end, len(head) + used))
         first, limit = end, room
     return out
 

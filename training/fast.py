@@ -15,7 +15,8 @@ import os
 import shutil
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,17 @@ from sklearn.metrics import accuracy_score, f1_score
 from tqdm import tqdm
 from transformers import set_seed
 
+from pagelabel.data.page import Page
 from pagelabel.data.splits import split_by_site
 from pagelabel.model.checkpoint import load_checkpoint
 from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.words import WordConfig, Words
-from pagelabel.training.examples import load_pages
 from pagelabel.training.fast_config import FastConfig, load_fast_config
-from pagelabel.training.fast_examples import Batch, Rows, epoch_parts, learn_words
+from pagelabel.training.fast_examples import Batch, Noise, Rows, epoch_parts, learn_words
 from pagelabel.training.listings import listing_pages
+from pagelabel.training.pages import load_pages
 from pagelabel.training.sentences import learn_sentences
+from pagelabel.training.teacher import Probabilities, read_probabilities
 
 _WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
 
@@ -51,6 +54,27 @@ def word_vectors(words: Words, teacher: str, size: int) -> torch.Tensor:
     found = means @ directions[:size].T
     out = torch.randn(words.size, size) * 0.3
     out[1 : 1 + len(found), : found.shape[1]] = found * (0.3 / found.std().clamp_min(1e-6))
+    return out
+
+
+def taught(pages: Sequence[Page], teacher: Mapping[str, Probabilities], config: FastConfig) -> list[Page]:
+    """The pages with `probabilities`, see `FastConfig`, where the teacher has read them. Raises ValueError where it has
+    read another page of that id."""
+    one_hot = np.eye(len(config.labels), dtype=np.float32)
+    share = config.optim.teacher_share
+    out = []
+    for page in pages:
+        found = teacher.get(page.id)
+        if found is None:
+            out.append(page)
+            continue
+        gold = one_hot[[config.labels.index(label) for label in page.labels or ()]]
+        if found.shape != gold.shape:
+            raise ValueError(
+                f"{config.probabilities}: page {page.id!r} has probabilities of shape {found.shape}, its labels need "
+                f"{gold.shape}: was it made for these pages?"
+            )
+        out.append(replace(page, extra={**page.extra, "probabilities": share * found + (1 - share) * gold}))
     return out
 
 
@@ -72,11 +96,13 @@ def predict(network: HierarchicalNetwork, rows: Rows, words: Words) -> list[np.n
     out = []
     for row in rows.rows:
         labels = np.zeros(len(row.labels), dtype=np.int64)
-        full = rows.batch([(row, range(len(row.labels)))], 0.0, range(1), rng)
+        full = rows.batch([(row, range(len(row.labels)))], Noise(), rng)
         vectors = network.paragraphs(full.ids, full.words)[full.places]
+        about = len(row.about)
         for first, start, stop, end in words.spans(len(row.labels)):
-            logits = network.page(vectors[:, first:end], full.features[:, first:end])[0]
-            labels[start:stop] = logits[start - first : stop - first].argmax(-1).numpy()
+            inside = [*range(about), *range(about + first, about + end)]
+            logits = network.page(vectors[:, inside], full.features[:, inside])[0]
+            labels[start:stop] = logits[about + start - first : about + stop - first].argmax(-1).numpy()
         out.append(labels)
     return out
 
@@ -105,6 +131,8 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
         dev = {"dev": held}
     if config.augment.listings:
         pages = pages + listing_pages(pages, config.augment.listings, config.seed, config.labels)
+    if config.probabilities is not None:
+        pages = taught(pages, read_probabilities(config.probabilities), config)
     words = learn_words(pages, config.words)
     rows = Rows(pages, words, config.labels, config.optim.doubt_weight)
     dev_rows = {name: Rows(found, words, config.labels, 1.0) for name, found in dev.items()}
@@ -126,11 +154,12 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
         optimizer, lambda s: min((s + 1) / warmup, max(0.0, (len(plan) - s) / max(1, len(plan) - warmup)))
     )
     unknown = range(1 + len(words.vocabulary), words.size)
+    noise = Noise(config.optim.drop_words, unknown, config.augment.hide_about)
     every = max(1, len(plan) // config.optim.evaluations)
     averaged = copy.deepcopy(network).eval()
     network.train()
     for step, (_, parts) in enumerate(tqdm(plan, disable=not sys.stderr.isatty()), 1):
-        batch = rows.batch(parts, config.optim.drop_words, unknown, np.random.default_rng((config.seed, step)))
+        batch = rows.batch(parts, noise, np.random.default_rng((config.seed, step)))
         logits = network(batch.ids, batch.words, batch.places, batch.features, batch.mask)
         loss = loss_of(logits, batch, config)
         optimizer.zero_grad()

@@ -18,6 +18,7 @@ class WordSettings:
 
     head_words: int = 16
     tail_words: int = 6
+    about: tuple[str, ...] = ()
     most: int = 30_000
     least: int = 4
 
@@ -56,6 +57,7 @@ class FastOptim:
     label_smoothing: float = 0.03
     doubt_weight: float = 0.5
     drop_words: float = 0.1
+    teacher_share: float = 0.7
     class_weights: tuple[float, ...] | None = None
     averaging: float = 0.995
     evaluations: int = 5
@@ -64,12 +66,15 @@ class FastOptim:
 @dataclass(frozen=True, slots=True)
 class FastConfig:
     """Everything that decides a run of the fast model. `teacher` is a checkpoint of `pagelabel train`: its word pieces
-    give the words their first vectors. `sentences` is a file of `pagelabel.training.sentences`: with it there is a
-    first stage of `optim.sentence_epochs`, in which the paragraph reader learns a sentence encoder's vectors."""
+    give the words their first vectors. `probabilities` is a file of `pagelabel.training.teacher`: of each target,
+    `optim.teacher_share` is what the teacher thinks of the paragraph, the rest its label. `sentences` is a file of
+    `pagelabel.training.sentences`: with it there is a first stage of `optim.sentence_epochs`, in which the paragraph
+    reader learns a sentence encoder's vectors."""
 
     name: str = "config"
     teacher: str | None = None
     sentences: str | None = None
+    probabilities: str | None = None
     labels: tuple[str, ...] = LABELS
     seed: int = 1
     data: DataConfig = field(default_factory=DataConfig)
@@ -98,5 +103,6 @@ def load_fast_config(path: str | Path) -> FastConfig:
         name=path.stem,
         teacher=place(config.teacher),
         sentences=place(config.sentences),
+        probabilities=place(config.probabilities),
         data=resolved(config.data, path.parent),
     )

@@ -33,10 +33,10 @@ class Batch(NamedTuple):
 
 def learn_words(pages: Sequence[Page], settings: WordSettings) -> Words:
     """The vocabulary of these pages: each distinct paragraph counts each of its words once."""
-    config = WordConfig(head_words=settings.head_words, tail_words=settings.tail_words)
+    config = WordConfig(head_words=settings.head_words, tail_words=settings.tail_words, about=settings.about)
     splitter = Words((), config)
     counts: Counter[str] = Counter()
-    for text in {text for page in pages for text in page.paragraphs}:
+    for text in {text for page in pages for text in (*splitter.about(page), *page.paragraphs)}:
         counts.update(set(splitter.split(text)))
     frequent = sorted((word for word, n in counts.items() if n >= settings.least), key=lambda w: (-counts[w], w))
     return Words(sorted(frequent[: settings.most]), config)
@@ -54,15 +54,26 @@ def padded(pieces: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A page for training: paragraphs as numbers in `Rows.texts`, label ids, targets [N, labels], weights [N]."""
+    """A page for training: paragraphs, and what is read about the page, as numbers in `Rows.texts`, label ids, targets
+    [N, labels], weights [N]."""
 
     group: str
     view: bool
     paragraphs: list[str]
+    about: list[int]
     texts: npt.NDArray[np.int64]
     labels: list[int]
     targets: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]
+
+
+class Noise(NamedTuple):
+    """What a training batch hides: a share of the words, which become `unknown` ones, and of what is known about the
+    pages."""
+
+    drop_words: float = 0.0
+    unknown: range = range(1)
+    hide_about: float = 0.0
 
 
 class Rows:
@@ -77,38 +88,43 @@ class Rows:
             texts = [numbers.setdefault(text, len(numbers)) for text in page.paragraphs]
             gold = [ids[label] for label in page.labels or ()]
             soft = page.extra.get("probabilities")
-            targets = one_hot[gold] if soft is None else np.array(soft, dtype=np.float32)
+            targets = one_hot[gold] if soft is None else np.asarray(soft, dtype=np.float32)
             weights = np.array(page.extra.get("weights") or [1.0] * len(texts), dtype=np.float32)
             weights[np.array(page.extra.get("doubt") or [], dtype=np.int64)] *= doubt_weight
             group = str(page.extra.get("page", page.id))
             places = np.array(texts, dtype=np.int64)
-            self.rows.append(Row(group, "view" in page.extra, page.paragraphs, places, gold, targets, weights))
+            about = [numbers.setdefault(text, len(numbers)) for text in words.about(page)]
+            self.rows.append(Row(group, "view" in page.extra, page.paragraphs, about, places, gold, targets, weights))
         self.texts = [words.ids(text) for text in numbers]
 
-    def batch(
-        self, parts: Sequence[tuple[Row, Sequence[int]]], drop: float, unknown: range, rng: np.random.Generator
-    ) -> Batch:
-        """Parts of pages (row, kept paragraphs) as tensors; a share `drop` of the words becomes `unknown` ones."""
-        kept = [row.texts[list(indexes)] for row, indexes in parts]
+    def batch(self, parts: Sequence[tuple[Row, Sequence[int]]], noise: Noise, rng: np.random.Generator) -> Batch:
+        """Parts of pages (row, kept paragraphs) as tensors. What is read about a page stands before its paragraphs,
+        without weight."""
+        about = [[i for i in row.about if rng.random() >= noise.hide_about] for row, _ in parts]
+        kept = [
+            np.concatenate([np.array(known, dtype=np.int64), row.texts[list(indexes)]])
+            for known, (row, indexes) in zip(about, parts, strict=True)
+        ]
         distinct, inverse = np.unique(np.concatenate(kept), return_inverse=True)
         pieces = [self.texts[i] for i in distinct]
         most = max(map(len, kept))
         ids, words = padded(pieces)
-        if drop:
-            dropped = (rng.random(ids.shape) < drop) & (words > 0)
-            ids[dropped] = rng.integers(unknown.start, unknown.stop, int(dropped.sum()))
+        if noise.drop_words:
+            dropped = (rng.random(ids.shape) < noise.drop_words) & (words > 0)
+            ids[dropped] = rng.integers(noise.unknown.start, noise.unknown.stop, int(dropped.sum()))
         count = len(parts)
         labels = parts[0][0].targets.shape[1]
         places, mask = np.zeros((count, most), dtype=np.int64), np.zeros((count, most), dtype=np.float32)
         targets, weights = np.zeros((count, most, labels), np.float32), np.zeros((count, most), np.float32)
         features, start = [], 0
         for b, (row, indexes) in enumerate(parts):
-            size, chosen = len(indexes), list(indexes)
+            size, chosen = len(kept[b]), list(indexes)
+            own = slice(len(about[b]), size)
             places[b, :size] = inverse[start : start + size]
-            mask[b, :size], targets[b, :size] = 1, row.targets[chosen]
-            weights[b, :size] = row.weights[chosen]
-            own = page_features([row.paragraphs[i] for i in chosen])
-            features.append(np.pad(own, ((0, most - size), (0, 0))))
+            mask[b, :size] = 1
+            targets[b, own], weights[b, own] = row.targets[chosen], row.weights[chosen]
+            found = page_features([row.paragraphs[i] for i in chosen])
+            features.append(np.pad(found, ((own.start, most - size), (0, 0))))
             start += size
         arrays = (ids, words, places, np.stack(features), mask, targets, weights)
         return Batch(*(torch.from_numpy(array) for array in arrays))
@@ -130,6 +146,7 @@ def swapped(row: Row, kept: Sequence[int], donors: dict[int, Runs], share: float
         row.group,
         row.view,
         [piece.paragraphs[i] for piece, indexes in pieces for i in indexes],
+        row.about,
         np.concatenate([piece.texts[indexes] for piece, indexes in pieces]),
         [piece.labels[i] for piece, indexes in pieces for i in indexes],
         np.concatenate([piece.targets[indexes] for piece, indexes in pieces]),

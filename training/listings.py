@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -43,6 +44,7 @@ _HEADINGS = (
 _CLOSERS = ("Read more", "Continue reading →", "Full story", "Read more »", "[Read more…]", "More", "Keep reading")
 
 Draw = Callable[[], str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,26 @@ def _listing(name: str, cards: Sequence[Card], hosts: Sequence[Page], rng: np.ra
         texts += show(cards[i])
     before, after = _furniture(hosts[int(rng.integers(len(hosts)))]) if rng.random() < 0.6 else ([], [])
     labels = ["promo"] * len(before) + ["teaser"] * len(texts) + ["promo"] * len(after)
-    return Page(name, [*before, *texts, *after], labels=labels)
+    url, title = _about(str(_pick(hosts, rng).extra.get("site") or "example.com"), rng)
+    return Page(name, [*before, *texts, *after], url, labels, extra={"title": title})
+
+
+def _about(site: str, rng: np.random.Generator) -> tuple[str, str]:
+    """Address and title of an index page of this site."""
+    name, section = site.split(".")[0].title(), _pick(_SECTIONS, rng)
+    return _pick(
+        (
+            (f"https://{site}/", name),
+            (f"https://{site}/", f"{name} | {section}, {_pick(_SECTIONS, rng)} and more"),
+            (f"https://{site}/", f"Welcome to {name}"),
+            (f"https://{site}/{section.lower()}/", f"{section} - {name}"),
+            (f"https://{site}/category/{section.lower()}/page/{rng.integers(2, 30)}", f"{section} Archives – {name}"),
+            (f"https://{site}/blog", f"Blog | {name}"),
+            (f"https://{site}/tag/{section.lower()}", f"Posts tagged {section.lower()}"),
+            (f"https://{site}/search?q={section.lower()}", f"Search results for {section.lower()} | {name}"),
+        ),
+        rng,
+    )
 
 
 def _style(rng: np.random.Generator) -> Callable[[Card], list[str]]:
@@ -154,5 +175,5 @@ def _furniture(page: Page) -> tuple[list[str], list[str]]:
     return before, [text for text, label in pairs[last + 1 :] if label == "promo"]
 
 
-def _pick(choices: Sequence[str], rng: np.random.Generator) -> str:
+def _pick(choices: Sequence[T], rng: np.random.Generator) -> T:
     return choices[int(rng.integers(len(choices)))]

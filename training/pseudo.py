@@ -70,7 +70,7 @@ def _start(bundles: Sequence[str | None]) -> None:
 
 
 def _label(page: Page) -> Page:
-    found = [labeler.config.probabilities(labeler.logits(page.paragraphs)) for labeler in _labelers]
+    found = [labeler.config.probabilities(labeler.logits(page)) for labeler in _labelers]
     return pseudo_labelled(page, np.mean(found, axis=0), _labelers[0].labels)
 
 

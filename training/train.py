@@ -30,12 +30,11 @@ from pagelabel.training.examples import (
     Windows,
     collate,
     evaluation_plan,
-    load_pages,
-    one_view,
     tokenized,
     training_plan,
 )
 from pagelabel.training.listings import listing_pages
+from pagelabel.training.pages import load_pages, one_view
 from pagelabel.training.precision import compile_network, half_precision
 
 _METRIC = "eval_macro_f1"
@@ -185,6 +184,7 @@ def _encoding(config: TrainingConfig, tokenizer: Tokenizer) -> EncodingConfig:
         sep_id=special("[SEP]"),
         mask_id=special("[MASK]"),
         marker_id=special("[unused0]"),
+        about=settings.about,
     )
 
 

@@ -1,0 +1,88 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import toy_pages, write_pages
+
+from pagelabel.data.page import Page
+from pagelabel.export.parity import torch_logits
+from pagelabel.model.checkpoint import load_checkpoint
+from pagelabel.model.encoding import Encoder
+from pagelabel.training.fast import taught, train_fast
+from pagelabel.training.fast_config import FastConfig, FastOptim, load_fast_config
+from pagelabel.training.teacher import main, probabilities, read_probabilities, write_probabilities
+
+
+def test_each_page_gets_the_probabilities_that_labelling_gives(tiny_checkpoint: Path) -> None:
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    encoder = Encoder(checkpoint.tokenizer, checkpoint.encoding)
+    pages = [*toy_pages(3), Page("long", [f"the council voted on bridge {i}" for i in range(90)], labels=["body"] * 90)]
+    for page, found in zip(pages, probabilities(checkpoint, pages), strict=True):
+        logits = torch_logits(checkpoint.network, encoder, page)
+        expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        # Batches may be read in bfloat16.
+        assert np.abs(found - expected).max() < 0.05
+        assert np.allclose(found.sum(1), 1, atol=1e-3)
+
+
+def test_files_are_read_as_they_were_written(tiny_checkpoint: Path, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    pages = toy_pages(3)
+    file = write_pages(tmp_path / "pages.jsonl", pages)
+    output = tmp_path / "teacher.safetensors"
+    monkeypatch.setattr("pagelabel.training.teacher.half_precision", lambda: False)
+    monkeypatch.setattr("sys.argv", ["teacher", str(tiny_checkpoint), file, "-o", str(output)])
+    assert main() == 0
+    found = read_probabilities(str(output))
+    assert list(found) == [page.id for page in pages]
+    for row, expected in zip(found.values(), probabilities(load_checkpoint(tiny_checkpoint), pages), strict=True):
+        assert np.abs(row - expected).max() < 1e-3
+    assert [file.name for file in tmp_path.iterdir() if "tmp" in file.name] == []
+    with pytest.raises(ValueError, match="1 pages have the id of another"):
+        write_probabilities(output, [pages[0], pages[0]], [found["toy-0"]] * 2)
+
+
+def test_targets_are_mixed_of_label_and_teacher() -> None:
+    config = FastConfig(probabilities="file", optim=FastOptim(teacher_share=0.75))
+    page, other = Page("a", ["x"], labels=["quote"]), Page("b", ["y"], labels=["body"])
+    mixed, same = taught([page, other], {"a": np.full((1, 5), 0.2, np.float32)}, config)
+    assert same is other
+    assert np.allclose(mixed.extra["probabilities"], [[0.15, 0.4, 0.15, 0.15, 0.15]])
+    with pytest.raises(ValueError, match=r"file: page 'a' has probabilities of shape \(2, 5\)"):
+        taught([page], {"a": np.zeros((2, 5), np.float32)}, config)
+
+
+def test_the_fast_model_learns_from_a_teacher(tmp_path: Path) -> None:
+    pages = toy_pages(12)
+    # The teacher is sure of something else, so what the student says is the teacher's word.
+    swap = [1, 0, 2, 3, 4]
+    ids = [[["body", "quote", "promo", "teaser", "donation"].index(x) for x in page.labels or ()] for page in pages]
+    write_probabilities(tmp_path / "t.safetensors", pages, [np.eye(5, dtype=np.float32)[swap][row] for row in ids])
+    write_pages(tmp_path / "train.jsonl", pages)
+    wrong = {"body": "quote", "quote": "body"}
+    dev = [replace(page, labels=[wrong.get(x, x) for x in page.labels or ()]) for page in pages]
+    write_pages(tmp_path / "dev.jsonl", dev)
+    (tmp_path / "toy.toml").write_text(
+        """probabilities = "t.safetensors"
+[data]
+train = ["train.jsonl"]
+dev = ["dev.jsonl"]
+[words]
+least = 1
+about = ["title"]
+[sizes]
+word_size = 16
+size = 32
+layers = 1
+heads = 2
+[optim]
+epochs = 30
+batch_paragraphs = 60
+rate = 1e-2
+evaluations = 1
+teacher_share = 1.0
+"""
+    )
+    best = train_fast(load_fast_config(tmp_path / "toy.toml"), tmp_path / "run")
+    assert json.loads((best / "fast.json").read_text())["metrics"]["dev_macro_f1"] > 0.95

@@ -13,7 +13,7 @@ _INTRO = """# pagelabel model
 
 Gives every paragraph of a web page one label of:
 {labels}.
-It reads the paragraph among its neighbours, as plain text; markup is not needed{about}. The five labels of
+It reads the paragraph among its neighbours, as plain text; markup is not needed.{about} The five labels of
 pagelabel are defined in its label guide, `data/label-guide.md`.
 
 Files: {files}, `config.json` (labels in the order of the logits, encoding, temperature, transitions, thresholds,
@@ -43,7 +43,7 @@ def model_card(config: BundleConfig, evaluations: dict[str, Evaluation]) -> str:
     """Markdown: recipe, scores by set, label, kind and view, calibration, parity and the commands that made them."""
     files = _FILES[config.network]
     about = " and ".join(_ABOUT[name] for name in config.encoding.about)
-    read = f", but the page's {about} where known" if about else ""
+    read = f" Where they are known, it reads the page's {about}, too." if about else ""
     parts = [_INTRO.format(labels=", ".join(f"`{label}`" for label in config.labels), files=files, about=read)]
     for name, evaluation in evaluations.items():
         parts.append(_scores(name, evaluation))

@@ -14,7 +14,7 @@ from pagelabel.model.bundle import BundleError, shipped_bundle
 from pagelabel.model.checkpoint import load_checkpoint, load_info
 from pagelabel.model.encoding import Encoder
 from pagelabel.training.base import load_start
-from pagelabel.training.config import load_config
+from pagelabel.training.config import EncodingSettings, load_config
 from pagelabel.training.restore import restored
 from pagelabel.training.train import train
 
@@ -48,6 +48,10 @@ def test_training_goes_on_from_a_bundle(toy_config: Path, tiny_bundle: Path, tmp
     info = load_info(train(config, tmp_path / "on"))
     assert info["start"]["training"]["name"] == "toy"
     assert info["metrics"]["macro_f1"] > 0.8
+    # What the config leaves open is as the start was trained with.
+    unset = replace(config, encoding=EncodingSettings(head_tokens=9))
+    encoding = load_info(train(unset, tmp_path / "unset"))["encoding"]
+    assert encoding == {**info["encoding"], "head_tokens": 9}
 
 
 def test_a_shipped_model_is_a_base_by_its_name() -> None:

@@ -26,13 +26,14 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class EncodingSettings:
-    """Token counts of the windows, and what stands at their head, see `pagelabel.model.encoding.EncodingConfig`."""
+    """Token counts of the windows, and what stands at their head, see `pagelabel.model.encoding.EncodingConfig`, which
+    has the defaults. Where `base` is a trained model, what is not set is as it was trained with."""
 
-    window_tokens: int = 384
-    context_tokens: int = 80
-    head_tokens: int = 14
-    tail_tokens: int = 6
-    about: tuple[str, ...] = ()
+    window_tokens: int | None = None
+    context_tokens: int | None = None
+    head_tokens: int | None = None
+    tail_tokens: int | None = None
+    about: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     share_dropout(network.encoder, config.optim.dropout)
     if config.optim.compile:
         compile_network(network)
-    encoding = _encoding(config, tokenizer)
+    encoding = _encoding(config, tokenizer, start.info)
     encoder = Encoder(tokenizer, encoding)
     rows = tokenized(pages, encoder, config.labels, config.optim.doubt_weight)
     dev_rows = tokenized(one_view(dev), encoder, config.labels, 1.0)
@@ -166,8 +167,9 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     return output / "best"
 
 
-def _encoding(config: TrainingConfig, tokenizer: Tokenizer) -> EncodingConfig:
-    settings = config.encoding
+def _encoding(config: TrainingConfig, tokenizer: Tokenizer, start: dict[str, Any] | None) -> EncodingConfig:
+    known = EncodingConfig.from_dict(start["encoding"]) if start else EncodingConfig()
+    given = {name: value for name, value in asdict(config.encoding).items() if value is not None}
 
     def special(token: str) -> int:
         found = tokenizer.token_to_id(token)
@@ -175,16 +177,13 @@ def _encoding(config: TrainingConfig, tokenizer: Tokenizer) -> EncodingConfig:
             raise ValueError(f"base {config.base!r}: its tokenizer has no {token}; choose a BERT-style encoder")
         return found
 
-    return EncodingConfig(
-        window_tokens=settings.window_tokens,
-        context_tokens=settings.context_tokens,
-        head_tokens=settings.head_tokens,
-        tail_tokens=settings.tail_tokens,
+    return replace(
+        known,
+        **given,
         cls_id=special("[CLS]"),
         sep_id=special("[SEP]"),
         mask_id=special("[MASK]"),
         marker_id=special("[unused0]"),
-        about=settings.about,
     )
 
 

@@ -4,8 +4,10 @@ protect the article."""
 from __future__ import annotations
 
 import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +19,8 @@ from pagelabel.model.bundle import BundleConfig
 
 _TEMPERATURES = np.geomspace(0.25, 6.0, 400)
 _THRESHOLDS = (0.0, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
-# Thresholds may cost at most this much macro-F1.
-_MACRO_COST = 0.001
+# Thresholds may cost at most this much macro-F1; this much where labels do harm behind an extractor without.
+_MACRO_COST, _HARM_COST = 0.001, 0.01
 _STRENGTHS = (0.0, 0.1, 0.2, 0.3)
 # Of the macro-F1 of both forms together: less is not worth a second rule in every port.
 _LEAST_GAIN = 0.002
@@ -92,26 +94,62 @@ def _scaled(association: npt.NDArray[np.float64], strength: float) -> tuple[tupl
 
 def fit_thresholds(config: BundleConfig, logits: Sequence[Logits], pages: Sequence[Page]) -> dict[str, float]:
     """One probability that every label but the article's must reach to be given, so that a paragraph leaves the
-    article only where the model is sure: the one with the best word-weighted F1 of the article over `pages`, among
-    those that cost neither form, whole pages and views, more than 0.1 points of macro-F1; the lowest of equals.
-    `logits` are those of each page. Empty for label sets without body and quote.
+    article only where the model is sure. `logits` are those of each page. Empty for label sets without body and quote.
+
+    It is the one with the best word-weighted F1 of the article over `pages`, among those that cost neither form, whole
+    pages and views, more than 0.1 points of macro-F1; the lowest of equals. Where keeping what is labelled article
+    would then be worse than keeping all that some extractor left, it is the one with the best such gain behind the
+    extractor with the worst, among those that cost neither form more than a point.
     """
     if not set(ARTICLE_LABELS) <= set(config.labels):
         return {}
     others = [label for label in config.labels if label not in ARTICLE_LABELS]
-    words = np.array([len(text.split()) for page in pages for text in page.paragraphs])
-    wanted = np.array([label in ARTICLE_LABELS for page in pages for label in page.labels or ()])
-    tried: list[tuple[float, list[float], float]] = []
-    for threshold in _THRESHOLDS:
+    tried = [_Tried.of(config, others, threshold, logits, pages) for threshold in _THRESHOLDS]
+
+    def allowed(cost: float) -> list[_Tried]:
+        floors = [macro - cost for macro in tried[0].macro_f1s]
+        return [one for one in tried if all(np.greater_equal(one.macro_f1s, floors))]
+
+    best = max(allowed(_MACRO_COST), key=lambda one: (one.article_f1, sum(one.macro_f1s)))
+    if best.worst_gain < 0:
+        best = max(allowed(_HARM_COST), key=lambda one: one.worst_gain)
+    return dict.fromkeys(others, best.threshold) if best.threshold else {}
+
+
+class _Tried(NamedTuple):
+    threshold: float
+    macro_f1s: list[float]
+    article_f1: float
+    worst_gain: float
+
+    @classmethod
+    def of(
+        cls,
+        config: BundleConfig,
+        others: Sequence[str],
+        threshold: float,
+        logits: Sequence[Logits],
+        pages: Sequence[Page],
+    ) -> _Tried:
         some = replace(config, thresholds=dict.fromkeys(others, threshold) if threshold else {})
         given = [some.decide(rows)[0] for rows in logits]
-        kept = np.array([label in ARTICLE_LABELS for page in given for label in page])
-        article_f1 = 2 * words[kept & wanted].sum() / max(1, words[kept].sum() + words[wanted].sum())
-        tried.append((float(article_f1), _macro_f1s(pages, given, config.labels), threshold))
-    floors = [macro - _MACRO_COST for macro in tried[0][1]]
-    allowed = [row for row in tried if all(np.greater_equal(row[1], floors))]
-    threshold = max(allowed, key=lambda row: (row[0], sum(row[1])))[2]
-    return dict.fromkeys(others, threshold) if threshold else {}
+        words: dict[object, Counter[tuple[bool, bool]]] = defaultdict(Counter)
+        for page, labels in zip(pages, given, strict=True):
+            for text, gold, label in zip(page.paragraphs, page.labels or (), labels, strict=True):
+                words[page.extra.get("view")][gold in ARTICLE_LABELS, label in ARTICLE_LABELS] += len(text.split())
+        total = sum(words.values(), Counter[tuple[bool, bool]]())
+        gains = [_article_f1(count) - _article_f1(_all_kept(count)) for view, count in words.items() if view]
+        return cls(threshold, _macro_f1s(pages, given, config.labels), _article_f1(total), min(gains, default=0.0))
+
+
+def _article_f1(words: Counter[tuple[bool, bool]]) -> float:
+    """Of words by (belongs to the article, is kept)."""
+    right, wrong, lost = words[True, True], words[False, True], words[True, False]
+    return 2 * right / max(1, 2 * right + wrong + lost)
+
+
+def _all_kept(words: Counter[tuple[bool, bool]]) -> Counter[tuple[bool, bool]]:
+    return Counter({(gold, True): words[gold, True] + words[gold, False] for gold in (True, False)})
 
 
 def _macro_f1s(pages: Sequence[Page], given: Sequence[Sequence[str]], labels: Sequence[str]) -> list[float]:

@@ -1,4 +1,4 @@
-"""What is known of a page beside its paragraphs, for models that read it: it tells an index page from an article."""
+"""What is known of a page beside its paragraphs, for models that read it."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ A page becomes one or more windows of consecutive paragraphs. In a window each p
 token followed by its word pieces; the network's logits at the marker are the paragraph's. Windows
 overlap by context on both sides, and each paragraph is read in exactly one window (its core), so that
 a page's labels depend on that page alone. Where the encoding says so and they are known, the page's title
-and address stand at the head of every window: they tell an index page from an article.
+and address stand at the head of every window.
 
 Long paragraphs are cut to their head and tail. What the cut (and the lower-casing tokenizer) would
 lose is kept in the features of the whole paragraph, see `pagelabel.model.features`.

@@ -88,6 +88,21 @@ def test_thresholds_are_of_calibrated_probabilities() -> None:
     assert fit_thresholds(config(8.0), [logits * 8], [page]) == fit_thresholds(config(), [logits], [page])
 
 
+def test_thresholds_may_cost_more_where_labels_do_harm_behind_an_extractor() -> None:
+    doubt = np.array([0.9, 0.2, 1.0, 0.2, 0.2], dtype=np.float32)
+    labels = [label for label in LABELS for _ in range(300)]
+    logits = 5 * np.eye(5, dtype=np.float32)[[LABELS.index(label) for label in labels]]
+    # Six of 300 right labels hang on a doubt that thresholds do not allow: 0.4 points of macro-F1.
+    logits[600:606] = doubt
+    page = Page("p", ["word"] * len(labels), None, labels)
+    view = Page("p#x", page.paragraphs, None, labels, extra={"page": "p", "view": "x"})
+    assert fit_thresholds(config(), [logits, logits], [page, view]) == {}
+    # So does a paragraph as long as all of the others together, which is of the article.
+    long = Page("v#x", ["word " * 5000], None, ["body"], extra={"page": "v", "view": "x"})
+    thresholds = fit_thresholds(config(), [logits, logits, doubt[None]], [page, view, long])
+    assert thresholds == dict.fromkeys(("promo", "teaser", "donation"), 0.4)
+
+
 def test_labels_without_an_article_have_no_thresholds() -> None:
     page = Page("a", ["word"] * 2, None, ["keep", "drop"])
     assert fit_thresholds(config(labels=("keep", "drop")), [np.eye(2, dtype=np.float32)], [page]) == {}

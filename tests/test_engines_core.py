@@ -5,7 +5,6 @@ import pickle
 import subprocess
 import sys
 from itertools import count, islice
-from pathlib import Path
 
 import pytest
 from engine_pages import KEEP, expected, paragraphs, texts
@@ -45,18 +44,18 @@ def test_a_value_that_is_no_page_gets_an_error_and_the_others_their_labels() -> 
         assert (row["pagelabel_labels"], row["pagelabel_text"], row["pagelabel_error"]) == ([], "", None)
 
 
-def test_titles_and_addresses_are_read_where_they_are_strings(tiny_bundle: Path) -> None:
+def test_titles_and_addresses_are_read_where_they_are_strings() -> None:
     known = [{"title": "The bridge", "url": "https://example.com/news"}, {"title": None, "url": 7, "label": "x"}]
     pages = [paragraphs(text) for text in texts(3)]
-    rows = list(PageStage(model=str(tiny_bundle), column="paragraphs").rows(pages, known))
+    rows = list(PageStage(column="paragraphs").rows(pages, known))
     expected = [
         Page("0", pages[0], "https://example.com/news", extra={"title": "The bridge"}),
         Page("1", pages[1]),
         Page("2", pages[2]),
     ]
-    labelled = list(Labeler.load(tiny_bundle, threads=1).label_pages(expected))
+    labelled = list(Labeler.load(threads=1).label_pages(expected))
     assert [row["pagelabel_scores"] for row in rows] == [page.scores for page in labelled]
-    assert labelled[0].scores != Labeler.load(tiny_bundle, threads=1).label(pages[0]).scores
+    assert labelled[0].scores != Labeler.load(threads=1).label(pages[0]).scores
 
 
 def test_it_streams() -> None:

@@ -1,3 +1,8 @@
+import multiprocessing
+import struct
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -5,7 +10,7 @@ from conftest import toy_pages
 
 from pagelabel.data.page import Page, PageError
 from pagelabel.labeler import Labeler
-from pagelabel.workers import Item, batches, label_batch, label_here, label_in_workers
+from pagelabel.workers import Item, _abandon, batches, label_batch, label_here, label_in_workers
 
 
 def mixed(count: int) -> list[Item]:
@@ -72,3 +77,31 @@ def test_a_page_that_cannot_be_labelled_is_told_and_the_others_are_labelled(
     assert isinstance(c, Page)
     assert isinstance(b, PageError)
     assert str(b) == "labelling: page 'b': MemoryError: no room"
+
+
+def begin_a_result(told: Path) -> None:
+    """In a worker process: write the head of a result that is a megabyte long, and no more."""
+    frame = sys._getframe()
+    while "result_queue" not in frame.f_locals:
+        assert frame.f_back is not None
+        frame = frame.f_back
+    frame.f_locals["result_queue"]._writer._send(struct.pack("!i", 1 << 20))
+    told.touch()
+    time.sleep(60)
+
+
+def test_a_process_that_is_ended_within_a_result_holds_nothing_up(tmp_path: Path) -> None:
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    pool.submit(begin_a_result, tmp_path / "told")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "told").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    # The pool's thread reads the head, and waits for the rest.
+    time.sleep(0.5)
+    thread = pool._executor_manager_thread
+    assert thread is not None
+    _abandon(pool)
+    pool.shutdown(wait=False, cancel_futures=True)
+    thread.join(20)
+    assert not thread.is_alive()

@@ -104,7 +104,8 @@ def fit_thresholds(config: BundleConfig, logits: Sequence[Logits], pages: Sequen
     if not set(ARTICLE_LABELS) <= set(config.labels):
         return {}
     others = [label for label in config.labels if label not in ARTICLE_LABELS]
-    tried = [_Tried.of(config, others, threshold, logits, pages) for threshold in _THRESHOLDS]
+    words = [[len(text.split()) for text in page.paragraphs] for page in pages]
+    tried = [_Tried.of(config, others, threshold, logits, pages, words) for threshold in _THRESHOLDS]
 
     def allowed(cost: float) -> list[_Tried]:
         floors = [macro - cost for macro in tried[0].macro_f1s]
@@ -130,15 +131,16 @@ class _Tried(NamedTuple):
         threshold: float,
         logits: Sequence[Logits],
         pages: Sequence[Page],
+        words: Sequence[Sequence[int]],
     ) -> _Tried:
         some = replace(config, thresholds=dict.fromkeys(others, threshold) if threshold else {})
         given = [some.decide(rows)[0] for rows in logits]
-        words: dict[object, Counter[tuple[bool, bool]]] = defaultdict(Counter)
-        for page, labels in zip(pages, given, strict=True):
-            for text, gold, label in zip(page.paragraphs, page.labels or (), labels, strict=True):
-                words[page.extra.get("view")][gold in ARTICLE_LABELS, label in ARTICLE_LABELS] += len(text.split())
-        total = sum(words.values(), Counter[tuple[bool, bool]]())
-        gains = [_article_f1(count) - _article_f1(_all_kept(count)) for view, count in words.items() if view]
+        found: dict[object, Counter[tuple[bool, bool]]] = defaultdict(Counter)
+        for page, counts, labels in zip(pages, words, given, strict=True):
+            for count, gold, label in zip(counts, page.labels or (), labels, strict=True):
+                found[page.extra.get("view")][gold in ARTICLE_LABELS, label in ARTICLE_LABELS] += count
+        total = sum(found.values(), Counter[tuple[bool, bool]]())
+        gains = [_article_f1(part) - _article_f1(_all_kept(part)) for view, part in found.items() if view]
         return cls(threshold, _macro_f1s(pages, given, config.labels), _article_f1(total), min(gains, default=0.0))
 
 

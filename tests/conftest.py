@@ -18,6 +18,15 @@ def write_pages(file: Path, pages: Sequence[Page]) -> str:
     return str(file)
 
 
+TINY_SIZES = """[sizes]
+word_size = 16
+size = 32
+layers = 1
+heads = 2
+"""
+"""Of a fast model that learns the toy pages in seconds."""
+
+
 def toy_pages(count: int = 24) -> list[Page]:
     """Pages that a tiny model can learn: each label has words of its own."""
     pages = []

@@ -7,7 +7,7 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
-from conftest import toy_pages, write_pages
+from conftest import TINY_SIZES, toy_pages, write_pages
 
 pytest.importorskip("torch")
 
@@ -47,12 +47,7 @@ dev = ["dev.jsonl"]
 [words]
 least = 1
 about = ["title", "url"]
-[sizes]
-word_size = 16
-size = 32
-layers = 1
-heads = 2
-[optim]
+{TINY_SIZES}[optim]
 epochs = 40
 batch_paragraphs = 60
 rate = 1e-2

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import toy_pages, write_pages
+from conftest import TINY_SIZES, toy_pages, write_pages
 
 from pagelabel.data.page import Page
 from pagelabel.export.parity import torch_logits
@@ -64,19 +64,14 @@ def test_the_fast_model_learns_from_a_teacher(tmp_path: Path) -> None:
     dev = [replace(page, labels=[wrong.get(x, x) for x in page.labels or ()]) for page in pages]
     write_pages(tmp_path / "dev.jsonl", dev)
     (tmp_path / "toy.toml").write_text(
-        """probabilities = "t.safetensors"
+        f"""probabilities = "t.safetensors"
 [data]
 train = ["train.jsonl"]
 dev = ["dev.jsonl"]
 [words]
 least = 1
 about = ["title"]
-[sizes]
-word_size = 16
-size = 32
-layers = 1
-heads = 2
-[optim]
+{TINY_SIZES}[optim]
 epochs = 30
 batch_paragraphs = 60
 rate = 1e-2

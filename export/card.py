@@ -137,6 +137,7 @@ def _fast_recipe(config: BundleConfig) -> str:
     first = f"{training['optim']['sentence_epochs']} epochs of a sentence encoder's vectors of paragraphs, then "
     share = training["optim"].get("teacher_share", 0)
     taught = f" (of each target, {share:.0%} is what the accurate model says)" if training.get("probabilities") else ""
+    taught += ", its states besides" if training.get("states") else ""
     return f"""## Recipe
 
 `training/{training["name"]}.toml`: {first if training["sentences"] else ""}{training["optim"]["epochs"]} epochs of the

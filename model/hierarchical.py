@@ -104,6 +104,11 @@ class PageReader(nn.Module):
 
     def forward(self, vectors: torch.Tensor, features: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Logits [B, N, labels] of vectors [B, N, size] and features [B, N, F]; `mask` [B, N] as in ParagraphReader."""
+        logits: torch.Tensor = self.head(self.states(vectors, features, mask))
+        return logits
+
+    def states(self, vectors: torch.Tensor, features: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """What the logits are made of, [B, N, 2 * size]."""
         own = self.dropout(functional.relu(vectors + self.features(features)))
         if mask is not None:
             own = own * mask[..., None]
@@ -113,12 +118,11 @@ class PageReader(nn.Module):
         bias = None if mask is None else (1 - mask[:, None, None, :]) * -1e9
         for layer in self.layers:
             hidden = layer(hidden, bias)
-        logits: torch.Tensor = self.head(torch.cat([self.norm(hidden), own], -1))
-        return logits
+        return torch.cat([self.norm(hidden), own], -1)
 
 
 class HierarchicalNetwork(nn.Module):
-    """Both readers. `forward` is for training: distinct paragraphs of a batch once, spread over its pages."""
+    """Both readers, for training: distinct paragraphs of a batch once, spread over its pages."""
 
     def __init__(self, config: HierarchicalConfig) -> None:
         super().__init__()
@@ -136,6 +140,16 @@ class HierarchicalNetwork(nn.Module):
     ) -> torch.Tensor:
         """Logits [B, N, labels] of distinct paragraphs ids [P, L] (mask `words` [P, L]) at places [B, N], with
         features [B, N, F] and mask [B, N]."""
-        vectors = self.paragraphs(ids, words)
-        logits: torch.Tensor = self.page(vectors[places], features, mask)
+        logits: torch.Tensor = self.page.head(self.states(ids, words, places, features, mask))
         return logits
+
+    def states(
+        self,
+        ids: torch.Tensor,
+        words: torch.Tensor,
+        places: torch.Tensor,
+        features: torch.Tensor,
+        mask: torch.Tensor,
+    ) -> torch.Tensor:
+        """What `forward` makes the logits of, [B, N, 2 * size]."""
+        return self.page.states(self.paragraphs(ids, words)[places], features, mask)

@@ -32,10 +32,16 @@ class PageNetwork(nn.Module):
         self, input_ids: torch.Tensor, features: torch.Tensor, attention_mask: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Logits [B, T, labels] of ids [B, T] and features [B, T, F]; those at markers mean something."""
-        embeddings = self.encoder.get_input_embeddings()(input_ids) + self.features(features)
-        hidden = self.encoder(inputs_embeds=embeddings, attention_mask=attention_mask).last_hidden_state
-        logits: torch.Tensor = self.head(hidden)
+        logits: torch.Tensor = self.head(self.states(input_ids, features, attention_mask))
         return logits
+
+    def states(
+        self, input_ids: torch.Tensor, features: torch.Tensor, attention_mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """What the logits are made of, [B, T, hidden_size]."""
+        embeddings = self.encoder.get_input_embeddings()(input_ids) + self.features(features)
+        states: torch.Tensor = self.encoder(inputs_embeds=embeddings, attention_mask=attention_mask).last_hidden_state
+        return states
 
 
 def load_base(name: str, labels: int, *, layers: int | None = None) -> PageNetwork:

@@ -39,7 +39,7 @@ def test_a_compiled_network_computes_the_same(tiny_checkpoint: Path) -> None:
     names = list(network.state_dict())
     with torch.no_grad():
         before = network(ids, features, mask)
-        compile_network(network)
+        compile_network(network, network.encoder)
         after = network(ids, features, mask)
     torch.testing.assert_close(after[1], before[1], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(after[0, :-4], before[0, :-4], atol=1e-4, rtol=1e-4)

@@ -4,27 +4,33 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import TINY_SIZES, toy_pages, write_pages
 
 from pagelabel.data.page import Page
 from pagelabel.export.parity import torch_logits
 from pagelabel.model.checkpoint import load_checkpoint
 from pagelabel.model.encoding import Encoder
-from pagelabel.training.fast import taught, train_fast
+from pagelabel.training.fast import train_fast
 from pagelabel.training.fast_config import FastConfig, FastOptim, load_fast_config
-from pagelabel.training.teacher import main, probabilities, read_probabilities, write_probabilities
+from pagelabel.training.fast_examples import Noise, Rows, learn_words
+from pagelabel.training.student import Targets, loss_of
+from pagelabel.training.teacher import main, opinions, read_rows, reduced, write_rows
 
 
 def test_each_page_gets_the_probabilities_that_labelling_gives(tiny_checkpoint: Path) -> None:
     checkpoint = load_checkpoint(tiny_checkpoint)
     encoder = Encoder(checkpoint.tokenizer, checkpoint.encoding)
     pages = [*toy_pages(3), Page("long", [f"the council voted on bridge {i}" for i in range(90)], labels=["body"] * 90)]
-    for page, found in zip(pages, probabilities(checkpoint, pages), strict=True):
+    for page, found, states in zip(pages, *opinions(checkpoint, pages), strict=True):
         logits = torch_logits(checkpoint.network, encoder, page)
         expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         # Batches may be read in bfloat16.
         assert np.abs(found - expected).max() < 0.05
         assert np.allclose(found.sum(1), 1, atol=1e-3)
+        head = checkpoint.network.head
+        again = head(torch.from_numpy(states.astype(np.float32))).softmax(-1).detach().numpy()
+        assert np.abs(again - found).max() < 0.02
 
 
 def test_files_are_read_as_they_were_written(tiny_checkpoint: Path, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
@@ -32,25 +38,51 @@ def test_files_are_read_as_they_were_written(tiny_checkpoint: Path, tmp_path: Pa
     file = write_pages(tmp_path / "pages.jsonl", pages)
     output = tmp_path / "teacher.safetensors"
     monkeypatch.setattr("pagelabel.training.teacher.half_precision", lambda: False)
-    monkeypatch.setattr("sys.argv", ["teacher", str(tiny_checkpoint), file, "-o", str(output)])
+    monkeypatch.setattr(
+        "sys.argv", ["teacher", str(tiny_checkpoint), file, "-o", str(output), "--states", str(tmp_path / "s")]
+    )
     assert main() == 0
-    found = read_probabilities(str(output))
+    found = read_rows(str(output))
     assert list(found) == [page.id for page in pages]
-    for row, expected in zip(found.values(), probabilities(load_checkpoint(tiny_checkpoint), pages), strict=True):
-        assert np.abs(row - expected).max() < 1e-3
+    expected, states = opinions(load_checkpoint(tiny_checkpoint), pages)
+    for row, other in zip(found.values(), expected, strict=True):
+        assert np.abs(row - other).max() < 1e-3
+    for row, other in zip(read_rows(str(tmp_path / "s")).values(), reduced(states, 64), strict=True):
+        assert np.abs(row - other).max() < 1e-2
     assert [file.name for file in tmp_path.iterdir() if "tmp" in file.name] == []
     with pytest.raises(ValueError, match="1 pages have the id of another"):
-        write_probabilities(output, [pages[0], pages[0]], [found["toy-0"]] * 2)
+        write_rows(output, [pages[0], pages[0]], [found["toy-0"]] * 2)
 
 
 def test_targets_are_mixed_of_label_and_teacher() -> None:
     config = FastConfig(probabilities="file", optim=FastOptim(teacher_share=0.75))
     page, other = Page("a", ["x"], labels=["quote"]), Page("b", ["y"], labels=["body"])
-    mixed, same = taught([page, other], {"a": np.full((1, 5), 0.2, np.float32)}, config)
-    assert same is other
+    states = np.array([[1.0, -2.0]], np.float32)
+    targets = Targets(config, {"a": np.full((1, 5), 0.2, np.float32)}, {"a": states})
+    mixed, same = targets.of([page, other])
+    assert same == other
+    assert (mixed.extra["states"] == states).all()
     assert np.allclose(mixed.extra["probabilities"], [[0.15, 0.4, 0.15, 0.15, 0.15]])
-    with pytest.raises(ValueError, match=r"file: page 'a' has probabilities of shape \(2, 5\)"):
-        taught([page], {"a": np.zeros((2, 5), np.float32)}, config)
+    with pytest.raises(ValueError, match=r"file: page 'a' has rows of shape \(2, 5\)"):
+        Targets(config, {"a": np.zeros((2, 5), np.float32)}, {}).of([page])
+    with pytest.raises(ValueError, match=r"page 'a' has rows of shape \(2, 2\)"):
+        Targets(config, {}, {"a": np.zeros((2, 2), np.float32)}).of([page])
+
+
+def test_states_are_missed_only_where_they_are_known() -> None:
+    config = FastConfig(optim=FastOptim(states_weight=0.5))
+    page, other = Page("a", ["x", "y"], labels=["quote", "body"]), Page("b", ["x"], labels=["body"])
+    states = np.array([[1.0, -2.0, 0.5], [0.0, 1.0, 2.0]], np.float32)
+    pages = Targets(config, {}, {"a": states}).of([page, other])
+    rows = Rows(pages, learn_words(pages, config.words), config.labels, 1.0)
+    batch = rows.batch([(row, range(len(row.labels))) for row in rows.rows], Noise(), np.random.default_rng(0))
+    logits, right = torch.zeros(2, 2, 5), torch.from_numpy(np.stack([states, states]))
+    plain = loss_of(logits, right, batch, config)
+    # Where nothing is known, nothing can be missed.
+    right[1] = 100.0
+    assert loss_of(logits, right, batch, config) == plain
+    right[0] += 2.0
+    assert loss_of(logits, right, batch, config).item() == pytest.approx(plain.item() + 0.5 * 4)
 
 
 def test_the_fast_model_learns_from_a_teacher(tmp_path: Path) -> None:
@@ -58,13 +90,15 @@ def test_the_fast_model_learns_from_a_teacher(tmp_path: Path) -> None:
     # The teacher is sure of something else, so what the student says is the teacher's word.
     swap = [1, 0, 2, 3, 4]
     ids = [[["body", "quote", "promo", "teaser", "donation"].index(x) for x in page.labels or ()] for page in pages]
-    write_probabilities(tmp_path / "t.safetensors", pages, [np.eye(5, dtype=np.float32)[swap][row] for row in ids])
+    write_rows(tmp_path / "t.safetensors", pages, [np.eye(5, dtype=np.float32)[swap][row] for row in ids])
+    write_rows(tmp_path / "s.safetensors", pages, [np.eye(5, 3, dtype=np.float32)[row] for row in ids])
     write_pages(tmp_path / "train.jsonl", pages)
     wrong = {"body": "quote", "quote": "body"}
     dev = [replace(page, labels=[wrong.get(x, x) for x in page.labels or ()]) for page in pages]
     write_pages(tmp_path / "dev.jsonl", dev)
     (tmp_path / "toy.toml").write_text(
         f"""probabilities = "t.safetensors"
+states = "s.safetensors"
 [data]
 train = ["train.jsonl"]
 dev = ["dev.jsonl"]

@@ -38,7 +38,7 @@ def load_start(base: str, labels: Sequence[str], layers: int | None) -> Start:
 
     Raises ValueError where a checkpoint or bundle has another number of layers than asked for, or is none to train on.
     """
-    known = _known(base)
+    known = load_trained(base)
     if known is not None:
         if layers not in (None, known.info["encoder"]["num_hidden_layers"]):
             raise ValueError(f"{base}: a trained model keeps its layers; leave 'layers' out of the config")
@@ -55,7 +55,8 @@ def load_tokenizer(name: str) -> Tokenizer:
     return Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(name)
 
 
-def _known(base: str) -> Checkpoint | None:
+def load_trained(base: str) -> Checkpoint | None:
+    """The checkpoint `base`, or what a bundle (a folder, or the name of a shipped model) is worth as one; else None."""
     if is_checkpoint(base):
         return load_checkpoint(base)
     folder = find_bundle(base)
@@ -63,6 +64,14 @@ def _known(base: str) -> Checkpoint | None:
     if base in SHIPPED or ((folder / CONFIG).is_file() and '"sha256"' in (folder / CONFIG).read_text("utf-8")):
         return restored(folder)
     return None
+
+
+def load_teacher(name: str) -> Checkpoint:
+    """As `load_trained`. Raises ValueError where `name` is neither a checkpoint nor a bundle."""
+    found = load_trained(name)
+    if found is None:
+        raise ValueError(f"{name}: neither a checkpoint nor a bundle")
+    return found
 
 
 def _relabel(network: PageNetwork, old: Sequence[str], new: Sequence[str]) -> None:

@@ -15,8 +15,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +26,16 @@ from sklearn.metrics import accuracy_score, f1_score
 from tqdm import tqdm
 from transformers import set_seed
 
-from pagelabel.data.page import Page
 from pagelabel.data.splits import split_by_site
-from pagelabel.model.checkpoint import load_checkpoint
 from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.words import WordConfig, Words
+from pagelabel.training.base import load_teacher
 from pagelabel.training.fast_config import FastConfig, load_fast_config
-from pagelabel.training.fast_examples import Batch, Noise, Rows, epoch_parts, learn_words
+from pagelabel.training.fast_examples import Noise, Rows, epoch_parts, learn_words
 from pagelabel.training.listings import listing_pages
 from pagelabel.training.pages import load_pages
 from pagelabel.training.sentences import learn_sentences
-from pagelabel.training.teacher import Probabilities, read_probabilities
+from pagelabel.training.student import Targets, loss_of
 
 _WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
 
@@ -45,7 +43,7 @@ _WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
 def word_vectors(words: Words, teacher: str, size: int) -> torch.Tensor:
     """First vectors [words.size, size]: each word's mean word piece of the teacher, in the `size` directions of most
     variance, scaled to the deviation of a fresh table. Ids that are no words stay random."""
-    checkpoint = load_checkpoint(teacher)
+    checkpoint = load_teacher(teacher)
     table = checkpoint.network.encoder.get_input_embeddings().weight.detach()
     encoded = checkpoint.tokenizer.encode_batch_fast(list(words.vocabulary), add_special_tokens=False)
     means = torch.stack([table[e.ids].mean(0) if e.ids else table[0] * 0 for e in encoded])
@@ -55,37 +53,6 @@ def word_vectors(words: Words, teacher: str, size: int) -> torch.Tensor:
     out = torch.randn(words.size, size) * 0.3
     out[1 : 1 + len(found), : found.shape[1]] = found * (0.3 / found.std().clamp_min(1e-6))
     return out
-
-
-def taught(pages: Sequence[Page], teacher: Mapping[str, Probabilities], config: FastConfig) -> list[Page]:
-    """The pages with `probabilities`, see `FastConfig`, where the teacher has read them. Raises ValueError where it has
-    read another page of that id."""
-    one_hot = np.eye(len(config.labels), dtype=np.float32)
-    share = config.optim.teacher_share
-    out = []
-    for page in pages:
-        found = teacher.get(page.id)
-        if found is None:
-            out.append(page)
-            continue
-        gold = one_hot[[config.labels.index(label) for label in page.labels or ()]]
-        if found.shape != gold.shape:
-            raise ValueError(
-                f"{config.probabilities}: page {page.id!r} has probabilities of shape {found.shape}, its labels need "
-                f"{gold.shape}: was it made for these pages?"
-            )
-        out.append(replace(page, extra={**page.extra, "probabilities": share * found + (1 - share) * gold}))
-    return out
-
-
-def loss_of(logits: torch.Tensor, batch: Batch, config: FastConfig) -> torch.Tensor:
-    """Mean cross-entropy to the target probabilities, weighted by paragraph and by class."""
-    smoothing = config.optim.label_smoothing
-    targets = batch.targets * (1 - smoothing) + smoothing / batch.targets.shape[-1]
-    classes = torch.tensor(config.optim.class_weights or [1.0] * len(config.labels))
-    weights = batch.weights * (batch.targets * classes).sum(-1)
-    losses = -(targets * logits.log_softmax(-1)).sum(-1)
-    return (losses * weights).sum() / weights.sum().clamp_min(1e-6)
 
 
 @torch.no_grad()
@@ -131,10 +98,9 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
         dev = {"dev": held}
     if config.augment.listings:
         pages = pages + listing_pages(pages, config.augment.listings, config.seed, config.labels)
-    if config.probabilities is not None:
-        pages = taught(pages, read_probabilities(config.probabilities), config)
     words = learn_words(pages, config.words)
-    rows = Rows(pages, words, config.labels, config.optim.doubt_weight)
+    targets = Targets.read(config)
+    rows = Rows(targets.of(pages), words, config.labels, config.optim.doubt_weight)
     dev_rows = {name: Rows(found, words, config.labels, 1.0) for name, found in dev.items()}
     sizes = HierarchicalConfig(words.size, len(config.labels), **asdict(config.sizes))
     network = HierarchicalNetwork(sizes)
@@ -148,7 +114,10 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
     plan = [(epoch, parts) for epoch in range(config.optim.epochs) for parts in epoch_parts(rows.rows, config, epoch)]
     print(f"{len(pages)} pages, {words.size} words, {len(plan)} steps", file=sys.stderr)
     best, started = -1.0, time.time()
-    optimizer = torch.optim.AdamW(network.parameters(), config.optim.rate, weight_decay=config.optim.weight_decay)
+    size = targets.states_size
+    to_states = torch.nn.Linear(network.page.head.in_features, size) if size else torch.nn.Identity()
+    parameters = [*network.parameters(), *to_states.parameters()]
+    optimizer = torch.optim.AdamW(parameters, config.optim.rate, weight_decay=config.optim.weight_decay)
     warmup = max(1, round(config.optim.warmup * len(plan)))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda s: min((s + 1) / warmup, max(0.0, (len(plan) - s) / max(1, len(plan) - warmup)))
@@ -160,11 +129,11 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
     network.train()
     for step, (_, parts) in enumerate(tqdm(plan, disable=not sys.stderr.isatty()), 1):
         batch = rows.batch(parts, noise, np.random.default_rng((config.seed, step)))
-        logits = network(batch.ids, batch.words, batch.places, batch.features, batch.mask)
-        loss = loss_of(logits, batch, config)
+        states = network.states(batch.ids, batch.words, batch.places, batch.features, batch.mask)
+        loss = loss_of(network.page.head(states), to_states(states), batch, config)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
         average(averaged, network, min(config.optim.averaging, step / (step + 10)))

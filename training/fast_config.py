@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pagelabel.model.bundle import SHIPPED
 from pagelabel.model.labels import LABELS
 from pagelabel.training.config import AugmentConfig, DataConfig, build, resolved
 
@@ -58,6 +59,7 @@ class FastOptim:
     doubt_weight: float = 0.5
     drop_words: float = 0.1
     teacher_share: float = 0.7
+    states_weight: float = 1.0
     class_weights: tuple[float, ...] | None = None
     averaging: float = 0.995
     evaluations: int = 5
@@ -65,16 +67,20 @@ class FastOptim:
 
 @dataclass(frozen=True, slots=True)
 class FastConfig:
-    """Everything that decides a run of the fast model. `teacher` is a checkpoint of `pagelabel train`: its word pieces
-    give the words their first vectors. `probabilities` is a file of `pagelabel.training.teacher`: of each target,
-    `optim.teacher_share` is what the teacher thinks of the paragraph, the rest its label. `sentences` is a file of
-    `pagelabel.training.sentences`: with it there is a first stage of `optim.sentence_epochs`, in which the paragraph
-    reader learns a sentence encoder's vectors."""
+    """Everything that decides a run of the fast model.
+
+    `teacher` is a checkpoint, a bundle or `accurate`: its word pieces give the words their first vectors.
+    `probabilities` and `states` are files of `pagelabel.training.teacher`: of each target, `optim.teacher_share` is
+    what the teacher thinks of the paragraph, the rest its label, and a linear map of the student's states learns to
+    tell the teacher's, with `optim.states_weight`. `sentences` is a file of `pagelabel.training.sentences`: with it
+    there is a first stage of `optim.sentence_epochs`, in which the paragraph reader learns a sentence encoder's
+    vectors."""
 
     name: str = "config"
     teacher: str | None = None
     sentences: str | None = None
     probabilities: str | None = None
+    states: str | None = None
     labels: tuple[str, ...] = LABELS
     seed: int = 1
     data: DataConfig = field(default_factory=DataConfig)
@@ -101,8 +107,9 @@ def load_fast_config(path: str | Path) -> FastConfig:
     return replace(
         config,
         name=path.stem,
-        teacher=place(config.teacher),
+        teacher=config.teacher if config.teacher in SHIPPED else place(config.teacher),
         sentences=place(config.sentences),
         probabilities=place(config.probabilities),
+        states=place(config.states),
         data=resolved(config.data, path.parent),
     )

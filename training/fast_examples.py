@@ -20,7 +20,8 @@ from pagelabel.training.fast_config import FastConfig, WordSettings
 
 class Batch(NamedTuple):
     """Distinct paragraphs: `ids`, `words` (mask) [P, L]. Pages: `places` [B, N] into them, `features` [B, N, F], `mask`
-    [B, N], `targets` [B, N, labels] (probabilities), `weights` [B, N]."""
+    [B, N], `targets` [B, N, labels] (probabilities), `weights` [B, N], `states` [B, N, S] of the teacher (NaN where
+    they are not known)."""
 
     ids: torch.Tensor
     words: torch.Tensor
@@ -29,6 +30,7 @@ class Batch(NamedTuple):
     mask: torch.Tensor
     targets: torch.Tensor
     weights: torch.Tensor
+    states: torch.Tensor
 
 
 def learn_words(pages: Sequence[Page], settings: WordSettings) -> Words:
@@ -55,7 +57,7 @@ def padded(pieces: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.
 @dataclass(frozen=True, slots=True)
 class Row:
     """A page for training: paragraphs, and what is read about the page, as numbers in `Rows.texts`, label ids, targets
-    [N, labels], weights [N]."""
+    [N, labels], weights [N], the teacher's states [N, S] (NaN where it has not read the page)."""
 
     group: str
     view: bool
@@ -65,6 +67,7 @@ class Row:
     labels: list[int]
     targets: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]
+    states: npt.NDArray[np.float16]
 
 
 class Noise(NamedTuple):
@@ -84,6 +87,7 @@ class Rows:
         ids = {label: i for i, label in enumerate(labels)}
         one_hot = np.eye(len(labels), dtype=np.float32)
         self.rows: list[Row] = []
+        size = max((page.extra["states"].shape[1] for page in pages if "states" in page.extra), default=0)
         for page in pages:
             texts = [numbers.setdefault(text, len(numbers)) for text in page.paragraphs]
             gold = [ids[label] for label in page.labels or ()]
@@ -94,7 +98,11 @@ class Rows:
             group = str(page.extra.get("page", page.id))
             places = np.array(texts, dtype=np.int64)
             about = [numbers.setdefault(text, len(numbers)) for text in words.about(page)]
-            self.rows.append(Row(group, "view" in page.extra, page.paragraphs, about, places, gold, targets, weights))
+            states = page.extra.get("states")
+            if states is None:
+                states = np.full((len(texts), size), np.nan, dtype=np.float16)
+            view = "view" in page.extra
+            self.rows.append(Row(group, view, page.paragraphs, about, places, gold, targets, weights, states))
         self.texts = [words.ids(text) for text in numbers]
 
     def batch(self, parts: Sequence[tuple[Row, Sequence[int]]], noise: Noise, rng: np.random.Generator) -> Batch:
@@ -116,6 +124,7 @@ class Rows:
         labels = parts[0][0].targets.shape[1]
         places, mask = np.zeros((count, most), dtype=np.int64), np.zeros((count, most), dtype=np.float32)
         targets, weights = np.zeros((count, most, labels), np.float32), np.zeros((count, most), np.float32)
+        states = np.full((count, most, parts[0][0].states.shape[1]), np.nan, np.float32)
         features, start = [], 0
         for b, (row, indexes) in enumerate(parts):
             size, chosen = len(kept[b]), list(indexes)
@@ -123,10 +132,11 @@ class Rows:
             places[b, :size] = inverse[start : start + size]
             mask[b, :size] = 1
             targets[b, own], weights[b, own] = row.targets[chosen], row.weights[chosen]
+            states[b, own] = row.states[chosen]
             found = page_features([row.paragraphs[i] for i in chosen])
             features.append(np.pad(found, ((own.start, most - size), (0, 0))))
             start += size
-        arrays = (ids, words, places, np.stack(features), mask, targets, weights)
+        arrays = (ids, words, places, np.stack(features), mask, targets, weights, states)
         return Batch(*(torch.from_numpy(array) for array in arrays))
 
 
@@ -151,6 +161,7 @@ def swapped(row: Row, kept: Sequence[int], donors: dict[int, Runs], share: float
         [piece.labels[i] for piece, indexes in pieces for i in indexes],
         np.concatenate([piece.targets[indexes] for piece, indexes in pieces]),
         np.concatenate([piece.weights[indexes] for piece, indexes in pieces]),
+        np.concatenate([piece.states[indexes] for piece, indexes in pieces]),
     )
 
 

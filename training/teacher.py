@@ -1,10 +1,12 @@
 """What a trained model thinks of labelled pages: its probabilities, for a smaller model to learn from.
 
-    python -m pagelabel.training.teacher CHECKPOINT PAGES... -o FILE
+    python -m pagelabel.training.teacher MODEL PAGES... -o FILE [--states FILE]
 
-writes a safetensors file with float16 [N, labels] for each page, by id. Distillation as in Hinton et al. 2015
-(https://arxiv.org/abs/1503.02531); what the labels say of a paragraph is one word, the probabilities tell how near the
-others were.
+MODEL is a checkpoint, a bundle, or `accurate`. Writes a safetensors file with float16 [N, labels] for each page, by id,
+and one with the states that the probabilities are made of, float16 [N, 64].
+Distillation as in Hinton et al. 2015 (https://arxiv.org/abs/1503.02531): what the labels say of a paragraph is one
+word, the probabilities tell how near the others were. States tell more, as in Romero et al. 2014
+(https://arxiv.org/abs/1412.6550): a teacher is sure of most of the pages it has learnt from.
 """
 
 from __future__ import annotations
@@ -23,42 +25,72 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from pagelabel.data.page import Page
-from pagelabel.model.checkpoint import Checkpoint, load_checkpoint
+from pagelabel.model.checkpoint import Checkpoint
 from pagelabel.model.encoding import Encoder
+from pagelabel.model.network import PageNetwork
+from pagelabel.training.base import load_teacher
 from pagelabel.training.examples import Windows, collate, evaluation_plan, tokenized
 from pagelabel.training.pages import load_pages
 from pagelabel.training.precision import compile_network, half_precision
+from pagelabel.training.sentences import principal
 
 _BATCH = 16
+_STATES = 64
 
-Probabilities = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.float32]
+
+
+class _Reader(torch.nn.Module):
+    """States, and the logits made of them."""
+
+    def __init__(self, network: PageNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, input_ids: torch.Tensor, features: torch.Tensor, attention_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        states = self.network.states(input_ids, features, attention_mask)
+        return states, self.network.head(states)
 
 
 @torch.inference_mode()
-def probabilities(checkpoint: Checkpoint, pages: Sequence[Page], *, compiled: bool = False) -> list[Probabilities]:
-    """Probabilities [N, labels] of each page's paragraphs, read in the windows that labelling reads."""
+def opinions(
+    checkpoint: Checkpoint, pages: Sequence[Page], *, compiled: bool = False
+) -> tuple[list[Rows], list[npt.NDArray[np.float16]]]:
+    """Probabilities [N, labels] and states [N, hidden_size] of each page's paragraphs, read in the windows that
+    labelling reads."""
     encoder = Encoder(checkpoint.tokenizer, checkpoint.encoding)
-    network = checkpoint.network.eval()
+    reader = _Reader(checkpoint.network.eval())
     if compiled:
-        compile_network(network)
+        compile_network(reader, checkpoint.network.encoder)
     rows = tokenized(pages, encoder, checkpoint.labels, 1.0)
     plan = evaluation_plan(rows, encoder)
-    out = [np.zeros((len(page.paragraphs), len(checkpoint.labels)), dtype=np.float32) for page in pages]
+    labels, hidden = len(checkpoint.labels), checkpoint.network.head.in_features
+    probabilities = [np.zeros((len(page.paragraphs), labels), np.float32) for page in pages]
+    states = [np.zeros((len(page.paragraphs), hidden), np.float16) for page in pages]
     loader = DataLoader(Windows(rows, plan, encoder), batch_size=_BATCH, collate_fn=collate)
     examples = iter(plan)
     for batch in tqdm(loader, desc="teacher", unit="batch", disable=not sys.stderr.isatty()):
         with torch.autocast("cpu", torch.bfloat16, enabled=half_precision()):
-            logits = network(batch["input_ids"], batch["features"], batch["attention_mask"])
-        found = logits.float().softmax(-1).numpy()
+            found, logits = reader(batch["input_ids"], batch["features"], batch["attention_mask"])
+        likely = logits.float().softmax(-1).numpy()
         markers = (batch["input_ids"] == checkpoint.encoding.marker_id).numpy()
-        for row, places in zip(found, markers, strict=True):
+        for given, state, places in zip(likely, found.float().numpy(), markers, strict=True):
             example = next(examples)
             core = slice(example.start - example.first, example.stop - example.first)
-            out[example.row][example.start : example.stop] = row[places][core]
-    return out
+            probabilities[example.row][example.start : example.stop] = given[places][core]
+            states[example.row][example.start : example.stop] = state[places][core]
+    return probabilities, states
 
 
-def write_probabilities(file: Path, pages: Sequence[Page], found: Sequence[Probabilities]) -> None:
+def reduced(states: Sequence[npt.NDArray[np.float16]], size: int) -> list[Rows]:
+    """The states of each page in the `size` directions in which those of all pages differ most."""
+    ends = np.cumsum([len(row) for row in states])
+    return np.split(principal(np.concatenate(states).astype(np.float32), size), ends[:-1])
+
+
+def write_rows(file: Path, pages: Sequence[Page], found: Sequence[Rows]) -> None:
     """Raises ValueError where two pages have one id."""
     by_id = {page.id: row.astype(np.float16) for page, row in zip(pages, found, strict=True)}
     if len(by_id) < len(pages):
@@ -68,20 +100,24 @@ def write_probabilities(file: Path, pages: Sequence[Page], found: Sequence[Proba
     temporary.rename(file)
 
 
-def read_probabilities(file: str) -> dict[str, Probabilities]:
-    """By page id, float32 [N, labels]."""
+def read_rows(file: str) -> dict[str, Rows]:
+    """What `write_rows` wrote, by page id, float32."""
     return {name: row.astype(np.float32) for name, row in load_file(file).items()}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Probabilities of a trained model for labelled pages.")
-    parser.add_argument("checkpoint")
+    parser.add_argument("model", help="a checkpoint, a bundle, or 'accurate'")
     parser.add_argument("pages", nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--states", type=Path, help="write the states behind the probabilities here")
     args = parser.parse_args()
-    checkpoint = load_checkpoint(args.checkpoint)
+    checkpoint = load_teacher(args.model)
     pages = load_pages(args.pages, checkpoint.labels)
-    write_probabilities(args.output, pages, probabilities(checkpoint, pages, compiled=half_precision()))
+    probabilities, states = opinions(checkpoint, pages, compiled=half_precision())
+    write_rows(args.output, pages, probabilities)
+    if args.states:
+        write_rows(args.states, pages, reduced(states, _STATES))
     return 0
 
 

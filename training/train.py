@@ -120,7 +120,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     network, tokenizer = start.network, start.tokenizer
     share_dropout(network.encoder, config.optim.dropout)
     if config.optim.compile:
-        compile_network(network)
+        compile_network(network, network.encoder)
     encoding = _encoding(config, tokenizer, start.info)
     encoder = Encoder(tokenizer, encoding)
     rows = tokenized(pages, encoder, config.labels, config.optim.doubt_weight)

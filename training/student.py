@@ -1,0 +1,74 @@
+"""What the fast model learns from: labels, and a teacher's probabilities and states (`pagelabel.training.teacher`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from pagelabel.data.page import Page
+from pagelabel.training.fast_config import FastConfig
+from pagelabel.training.fast_examples import Batch
+from pagelabel.training.teacher import Rows, read_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Probabilities [N, labels] and states [N, S] of the teacher, by page id. A page that it has not read is learnt
+    from its labels alone."""
+
+    config: FastConfig
+    probabilities: Mapping[str, Rows]
+    states: Mapping[str, Rows]
+
+    @classmethod
+    def read(cls, config: FastConfig) -> Targets:
+        """From the files that `config` names."""
+        files = (config.probabilities, config.states)
+        return cls(config, *({} if file is None else read_rows(file) for file in files))
+
+    @property
+    def states_size(self) -> int:
+        return next((rows.shape[1] for rows in self.states.values()), 0)
+
+    def of(self, pages: Sequence[Page]) -> list[Page]:
+        """The pages with `probabilities`, see `FastConfig`, and `states`. Raises ValueError where the teacher has read
+        another page of that id."""
+        return [replace(page, extra={**page.extra, **self._of(page)}) for page in pages]
+
+    def _of(self, page: Page) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        labels, share = self.config.labels, self.config.optim.teacher_share
+        found, states = self.probabilities.get(page.id), self.states.get(page.id)
+        if found is not None:
+            gold = np.eye(len(labels), dtype=np.float32)[[labels.index(label) for label in page.labels or ()]]
+            self._check(page, self.config.probabilities, found.shape, gold.shape)
+            out["probabilities"] = share * found + (1 - share) * gold
+        if states is not None:
+            self._check(page, self.config.states, states.shape, (len(page.paragraphs), self.states_size))
+            out["states"] = states.astype(np.float16)
+        return out
+
+    def _check(self, page: Page, file: str | None, shape: tuple[int, ...], needed: tuple[int, ...]) -> None:
+        if shape != needed:
+            raise ValueError(
+                f"{file}: page {page.id!r} has rows of shape {shape}, it needs {needed}: was it made for these pages?"
+            )
+
+
+def loss_of(logits: torch.Tensor, states: torch.Tensor, batch: Batch, config: FastConfig) -> torch.Tensor:
+    """Mean cross-entropy to the target probabilities, weighted by paragraph and by class, and what the states told,
+    [B, N, S], miss of those of the teacher."""
+    smoothing = config.optim.label_smoothing
+    targets = batch.targets * (1 - smoothing) + smoothing / batch.targets.shape[-1]
+    classes = torch.tensor(config.optim.class_weights or [1.0] * len(config.labels))
+    weights = batch.weights * (batch.targets * classes).sum(-1)
+    losses = -(targets * logits.log_softmax(-1)).sum(-1)
+    loss = (losses * weights).sum() / weights.sum().clamp_min(1e-6)
+    known = ~batch.states.isnan()
+    if known.any():
+        loss = loss + config.optim.states_weight * (states - batch.states)[known].square().mean()
+    return loss

@@ -8,6 +8,7 @@ from typing import Any
 from pagelabel.model.bundle import FLAT, HIERARCHICAL, BundleConfig
 from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.report import GroupScore
+from pagelabel.training.soup import mean_name
 
 _INTRO = """# pagelabel model
 
@@ -175,9 +176,10 @@ def _recipe(config: BundleConfig) -> str:
         if stage.get("averaged"):
             averaged = [*stage["averaged"], start]
             # A run beside the last one, from the same start.
-            others = [name for name in stage["averaged"] if name not in [row[0] for row in rows]]
+            known = [row[0] for row in rows] + [mean_name(i) for i in range(1, len(means) + 1)]
+            others = [name for name in stage["averaged"] if name not in known]
             commands += [f"pagelabel train --config training/{name}.toml -o runs/{name}" for name in others]
-            start = f"soup-{len(means) + 1}" if means else "soup"
+            start = mean_name(len(means) + 1)
             means.append(f"`{start}` is the mean of the weights of {', '.join(averaged)}.")
             folders = " ".join(f"runs/{name}/best" for name in averaged)
             commands.append(f"python -m pagelabel.training.soup {folders} -o runs/{start}/best")

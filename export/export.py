@@ -24,9 +24,10 @@ from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bun
 from pagelabel.flat import FlatModel
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import CARD, CONFIG, FILES, FLAT, MODEL, REFERENCE, TOKENIZER, BundleConfig, sha256
-from pagelabel.model.checkpoint import Checkpoint, load_checkpoint
+from pagelabel.model.checkpoint import Checkpoint
 from pagelabel.model.encoding import Encoder
 from pagelabel.sessions import open_session
+from pagelabel.training.base import load_model
 from pagelabel.training.pages import one_view
 
 _TORCH_PAGES = 40
@@ -35,14 +36,16 @@ _TORCH_PAGES = 40
 def export(
     checkpoint: str | Path, output: str | Path, *, dev: Sequence[str] = (), tolerance: Tolerance | None = None
 ) -> Path:
-    """Write the bundle of a checkpoint to `output`, replacing a bundle there.
+    """Write the bundle of a checkpoint (or of a bundle, whose decisions are then fitted to other pages) to `output`,
+    replacing a bundle there.
 
     Temperature, transitions and thresholds are fitted, and parity and scores measured, on the labelled pages of `dev`
     (by default the dev files of the training run). Raises ExportError when a parity level is not reached and
     ValueError when there are no labelled pages; `output` is untouched then.
     """
     output = Path(output)
-    loaded = load_checkpoint(checkpoint, attention="eager")
+    loaded = load_model(str(checkpoint))
+    loaded.network.encoder.set_attn_implementation("eager")
     sets = dev_sets(list(dev) or list(loaded.info.get("dev", ())), loaded.labels)
     with new_bundle(output) as folder:
         _write(loaded, sets, folder, tolerance or Tolerance())

@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=_evaluate)
 
     export = verbs.add_parser("export", help="turn a checkpoint into a bundle, checked for parity")
-    export.add_argument("checkpoint", help="folder that 'pagelabel train' made, such as runs/default/best")
+    export.add_argument("checkpoint", help="folder that 'pagelabel train' made, such as runs/default/best, or a bundle")
     export.add_argument("-o", "--output", required=True, help="bundle folder to write")
     export.add_argument(
         "--dev", nargs="+", default=[], help="labelled pages for calibration (default: those of the run)"

@@ -59,14 +59,14 @@ def load_info(folder: str | Path) -> dict[str, Any]:
     return info
 
 
-def load_checkpoint(folder: str | Path, *, attention: str = "sdpa") -> Checkpoint:
+def load_checkpoint(folder: str | Path) -> Checkpoint:
     """Raises FileNotFoundError when `folder` is not a checkpoint and ValueError when its parts do not fit."""
     folder = Path(folder)
     for name in (_WEIGHTS, _CONFIG, _TOKENIZER):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder / name}: missing, so {folder} is not a checkpoint of pagelabel train")
     info = load_info(folder)
-    network = from_config(info["encoder"], len(info["labels"]), attention=attention)
+    network = from_config(info["encoder"], len(info["labels"]))
     try:
         network.load_state_dict(load_file(str(folder / _WEIGHTS)))
     except (RuntimeError, SafetensorError) as error:

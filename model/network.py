@@ -54,11 +54,11 @@ def load_base(name: str, labels: int, *, layers: int | None = None) -> PageNetwo
     return PageNetwork(encoder, config.hidden_size, labels)
 
 
-def from_config(config: dict[str, Any], labels: int, *, attention: str = "sdpa") -> PageNetwork:
+def from_config(config: dict[str, Any], labels: int) -> PageNetwork:
     """A network with random weights from the encoder settings of a checkpoint (`PretrainedConfig.to_dict()`)."""
     encoder_config = AutoConfig.for_model(**config)
     _prepare(encoder_config)
-    encoder = AutoModel.from_config(encoder_config, attn_implementation=attention, add_pooling_layer=False)
+    encoder = AutoModel.from_config(encoder_config, add_pooling_layer=False)
     return PageNetwork(encoder, encoder_config.hidden_size, labels)
 
 

@@ -44,7 +44,8 @@ def test_a_loaded_network_is_ready_to_label(tiny_checkpoint: Path) -> None:
 
 
 def test_attention_is_a_matter_of_speed(tiny_checkpoint: Path) -> None:
-    fused, eager = load_checkpoint(tiny_checkpoint), load_checkpoint(tiny_checkpoint, attention="eager")
+    fused, eager = load_checkpoint(tiny_checkpoint), load_checkpoint(tiny_checkpoint)
+    eager.network.encoder.set_attn_implementation("eager")
     assert eager.network.encoder.config._attn_implementation == "eager"
     assert torch.allclose(logits(fused), logits(eager), atol=1e-5)
 

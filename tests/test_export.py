@@ -92,7 +92,7 @@ def other_labels(toy_config: Path, tmp_path: Path) -> Path:
 
 def test_a_model_with_other_labels_takes_the_place_of_an_older_bundle(other_labels: Path, old: Path) -> None:
     assert export(other_labels, old, tolerance=LOOSE) == old
-    assert [file.name for file in old.parent.iterdir()] == ["mine"]
+    assert [file.name for file in old.parent.iterdir()] == ["mine.jsonl"]
     assert old.stat().st_mode & 0o777 == 0o755
     assert read_bundle(old).labels == ("keep", "drop")
     assert read_bundle(old).thresholds == {}
@@ -119,7 +119,7 @@ def test_a_refused_export_leaves_the_bundle_before_it(tiny_checkpoint: Path, old
     with pytest.raises(ExportError, match="nothing written"):
         export(tiny_checkpoint, old)
     assert contents(old) == before
-    assert [file.name for file in old.parent.iterdir()] == ["mine"]
+    assert [file.name for file in old.parent.iterdir()] == ["mine.jsonl"]
 
 
 def test_an_interrupted_export_leaves_the_bundle_before_it(
@@ -133,7 +133,7 @@ def test_an_interrupted_export_leaves_the_bundle_before_it(
     with pytest.raises(KeyboardInterrupt):
         export(tiny_checkpoint, old)
     assert contents(old) == before
-    assert [file.name for file in old.parent.iterdir()] == ["mine"]
+    assert [file.name for file in old.parent.iterdir()] == ["mine.jsonl"]
 
 
 def test_other_token_ids_are_refused(
@@ -180,3 +180,13 @@ def test_a_folder_that_is_no_bundle_is_not_replaced(tiny_checkpoint: Path, tmp_p
 def test_a_folder_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
         export(tmp_path, tmp_path / "bundle")
+
+
+def test_decisions_of_a_bundle_can_be_fitted_to_other_pages(tiny_bundle: Path, tmp_path: Path) -> None:
+    dev = write_pages(tmp_path / "mine.jsonl", toy_pages()[:6])
+    again = export(tiny_bundle, tmp_path / "again", dev=[dev])
+    page = toy_pages()[20]
+    old, new = Labeler.load(tiny_bundle), Labeler.load(again)
+    # The weights are those that the bundle computed with, so quantising them anew changes nothing.
+    assert (old.logits(page) == new.logits(page)).all()
+    assert list(new.config.provenance["metrics"]) == ["mine.jsonl"]

@@ -22,7 +22,9 @@ _SIZES = {
 
 def network_of(kind: str) -> PageNetwork:
     torch.manual_seed(0)
-    return from_config({"model_type": kind, **_SIZES}, 5, attention="eager").eval()
+    network = from_config({"model_type": kind, **_SIZES}, 5).eval()
+    network.encoder.set_attn_implementation("eager")
+    return network
 
 
 def window(tokens: int, markers: list[int]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pagelabel.model.checkpoint import load_checkpoint, save_checkpoint
-from pagelabel.training.soup import mean_checkpoint
+from pagelabel.training.soup import mean_checkpoint, name_of
 
 
 def test_the_weights_are_the_mean(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -30,3 +30,11 @@ def test_checkpoints_of_other_labels_are_refused(tiny_checkpoint: Path) -> None:
     other = replace(first, info={**first.info, "labels": ["a", "b"]})
     with pytest.raises(ValueError, match="labels differ"):
         mean_checkpoint([other, first])
+
+
+def test_a_mean_of_means_is_called_by_its_number(tiny_checkpoint: Path) -> None:
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    mean = mean_checkpoint([checkpoint, load_checkpoint(tiny_checkpoint)])
+    later = replace(checkpoint, info={**checkpoint.info, "start": mean.info})
+    assert mean_checkpoint([mean, later]).info["averaged"] == ["soup"]
+    assert name_of({**later.info, "averaged": ["soup"]}) == "soup-2"

@@ -66,12 +66,9 @@ def load_trained(base: str) -> Checkpoint | None:
     return None
 
 
-def load_teacher(name: str) -> Checkpoint:
-    """As `load_trained`. Raises ValueError where `name` is neither a checkpoint nor a bundle."""
-    found = load_trained(name)
-    if found is None:
-        raise ValueError(f"{name}: neither a checkpoint nor a bundle")
-    return found
+def load_model(name: str) -> Checkpoint:
+    """As `load_trained`. Raises FileNotFoundError where `name` is neither a checkpoint nor a bundle."""
+    return load_trained(name) or load_checkpoint(name)
 
 
 def _relabel(network: PageNetwork, old: Sequence[str], new: Sequence[str]) -> None:

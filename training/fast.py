@@ -29,7 +29,7 @@ from transformers import set_seed
 from pagelabel.data.splits import split_by_site
 from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.words import WordConfig, Words
-from pagelabel.training.base import load_teacher
+from pagelabel.training.base import load_model
 from pagelabel.training.fast_config import FastConfig, load_fast_config
 from pagelabel.training.fast_examples import Noise, Rows, epoch_parts, learn_words
 from pagelabel.training.listings import listing_pages
@@ -43,7 +43,7 @@ _WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
 def word_vectors(words: Words, teacher: str, size: int) -> torch.Tensor:
     """First vectors [words.size, size]: each word's mean word piece of the teacher, in the `size` directions of most
     variance, scaled to the deviation of a fresh table. Ids that are no words stay random."""
-    checkpoint = load_teacher(teacher)
+    checkpoint = load_model(teacher)
     table = checkpoint.network.encoder.get_input_embeddings().weight.detach()
     encoded = checkpoint.tokenizer.encode_batch_fast(list(words.vocabulary), add_special_tokens=False)
     means = torch.stack([table[e.ids].mean(0) if e.ids else table[0] * 0 for e in encoded])

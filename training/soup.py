@@ -1,7 +1,8 @@
 """The mean of the weights of checkpoints that were trained one from another.
 
-    python -m pagelabel.training.soup CHECKPOINT CHECKPOINT... -o CHECKPOINT
+    python -m pagelabel.training.soup MODEL MODEL... -o CHECKPOINT
 
+MODEL is a checkpoint, a bundle, or `accurate`.
 Wortsman et al., Model soups, 2022 (https://arxiv.org/abs/2203.05482): where fine-tuned models lie in one basin, their
 mean is better than most of them, and costs no more to run.
 """
@@ -12,10 +13,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from pagelabel.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from pagelabel.model.checkpoint import Checkpoint, save_checkpoint
+from pagelabel.training.base import load_model
 
 
 def mean_checkpoint(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
@@ -34,8 +37,23 @@ def mean_checkpoint(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
         for name, weight in states[-1].items()
     }
     last.network.load_state_dict(mean)
-    names = [checkpoint.info["training"]["name"] for checkpoint in checkpoints[:-1]]
+    names = [name_of(checkpoint.info) for checkpoint in checkpoints[:-1]]
     return Checkpoint(last.network, last.tokenizer, {**last.info, "averaged": names, "metrics": {}})
+
+
+def name_of(info: dict[str, Any]) -> str:
+    """What a checkpoint is called: by its config, or, where it is a mean, by how many means it descends from."""
+    if not info.get("averaged"):
+        return str(info["training"]["name"])
+    means, stage = 0, info
+    while stage:
+        means += bool(stage.get("averaged"))
+        stage = stage.get("start") or {}
+    return mean_name(means)
+
+
+def mean_name(number: int) -> str:
+    return f"soup-{number}" if number > 1 else "soup"
 
 
 def main() -> int:
@@ -43,7 +61,7 @@ def main() -> int:
     parser.add_argument("checkpoints", nargs="+", help="the last one gives tokenizer, encoding and history")
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
-    save_checkpoint(args.output, mean_checkpoint([load_checkpoint(folder) for folder in args.checkpoints]))
+    save_checkpoint(args.output, mean_checkpoint([load_model(name) for name in args.checkpoints]))
     print(args.output)
     return 0
 

@@ -28,7 +28,7 @@ from pagelabel.data.page import Page
 from pagelabel.model.checkpoint import Checkpoint
 from pagelabel.model.encoding import Encoder
 from pagelabel.model.network import PageNetwork
-from pagelabel.training.base import load_teacher
+from pagelabel.training.base import load_model
 from pagelabel.training.examples import Windows, collate, evaluation_plan, tokenized
 from pagelabel.training.pages import load_pages
 from pagelabel.training.precision import compile_network, half_precision
@@ -112,7 +112,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--states", type=Path, help="write the states behind the probabilities here")
     args = parser.parse_args()
-    checkpoint = load_teacher(args.model)
+    checkpoint = load_model(args.model)
     pages = load_pages(args.pages, checkpoint.labels)
     probabilities, states = opinions(checkpoint, pages, compiled=half_precision())
     write_rows(args.output, pages, probabilities)

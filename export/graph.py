@@ -124,8 +124,8 @@ def write_int8(fp32: Path, file: Path) -> None:
     `reduce_range` keeps weights to 7 bits: CPUs without VNNI multiply in 16-bit lanes that saturate at 8 bits, and
     would give other labels than those with it.
     """
-    # The quantizer's advice to pre-process the graph (shape inference) changes nothing for this one, nor that it does not
-    # know the shapes of what two attention products of the last layer multiply: neither is a weight.
+    # The quantizer's advice to pre-process the graph (shape inference) changes nothing for this one, nor does it matter
+    # that it does not know what two attention products of the last layer multiply: neither is a weight.
     logging.getLogger().addFilter(_no_advice)
     try:
         quantize_dynamic(fp32, file, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)

@@ -92,7 +92,7 @@ def other_labels(toy_config: Path, tmp_path: Path) -> Path:
 
 def test_a_model_with_other_labels_takes_the_place_of_an_older_bundle(other_labels: Path, old: Path) -> None:
     assert export(other_labels, old, tolerance=LOOSE) == old
-    assert [file.name for file in old.parent.iterdir()] == ["mine.jsonl"]
+    assert [file.name for file in old.parent.iterdir()] == ["mine"]
     assert old.stat().st_mode & 0o777 == 0o755
     assert read_bundle(old).labels == ("keep", "drop")
     assert read_bundle(old).thresholds == {}
@@ -119,7 +119,7 @@ def test_a_refused_export_leaves_the_bundle_before_it(tiny_checkpoint: Path, old
     with pytest.raises(ExportError, match="nothing written"):
         export(tiny_checkpoint, old)
     assert contents(old) == before
-    assert [file.name for file in old.parent.iterdir()] == ["mine.jsonl"]
+    assert [file.name for file in old.parent.iterdir()] == ["mine"]
 
 
 def test_an_interrupted_export_leaves_the_bundle_before_it(
@@ -133,7 +133,7 @@ def test_an_interrupted_export_leaves_the_bundle_before_it(
     with pytest.raises(KeyboardInterrupt):
         export(tiny_checkpoint, old)
     assert contents(old) == before
-    assert [file.name for file in old.parent.iterdir()] == ["mine.jsonl"]
+    assert [file.name for file in old.parent.iterdir()] == ["mine"]
 
 
 def test_other_token_ids_are_refused(

@@ -15,6 +15,8 @@ from torch.nn import functional
 
 from pagelabel.model.features import FEATURE_NAMES
 
+_PARTS = 6
+
 
 @dataclass(frozen=True, slots=True)
 class HierarchicalConfig:
@@ -43,8 +45,15 @@ class ParagraphReader(nn.Module):
         self.out = nn.Linear(config.size + config.word_size, config.size)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Vectors [P, size] of ids [P, L]; `mask` [P, L] is 1 at words and 0 at padding (training pads)."""
-        return self.pool(self.words(ids), mask)
+        """Vectors [P, size] of ids [P, L]; `mask` [P, L] is 1 at words and 0 at padding (training pads). Where the
+        paragraphs come in order of length, little of the padding is read."""
+        if mask is None:
+            return self.pool(self.words(ids))
+        parts = []
+        for some, filled in zip(ids.chunk(_PARTS), mask.chunk(_PARTS), strict=True):
+            longest = int(filled.sum(1).max())
+            parts.append(self.pool(self.words(some[:, :longest]), filled[:, :longest]))
+        return torch.cat(parts)
 
     def pool(self, words: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         if mask is not None:

@@ -114,7 +114,8 @@ class Rows:
             for known, (row, indexes) in zip(about, parts, strict=True)
         ]
         distinct, inverse = np.unique(np.concatenate(kept), return_inverse=True)
-        pieces = [self.texts[i] for i in distinct]
+        order = np.argsort([len(self.texts[i]) for i in distinct], kind="stable")
+        pieces, inverse = [self.texts[i] for i in distinct[order]], np.argsort(order)[inverse]
         most = max(map(len, kept))
         ids, words = padded(pieces)
         if noise.drop_words:

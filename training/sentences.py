@@ -103,11 +103,13 @@ def learn_sentences(
     optimizer = torch.optim.AdamW(parameters, _RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps, pct_start=0.1)
     rng = np.random.default_rng((seed, 0))
+    lengths = np.array([len(piece) for piece in pieces])
     unknown = (1 + len(words.vocabulary), words.size)
     left = []
     for _ in range(epochs):
         total = 0.0
         for part in np.array_split(rng.permutation(len(pieces)), -(-len(pieces) // _BATCH)):
+            part = part[np.argsort(lengths[part], kind="stable")]
             ids, mask = padded([pieces[i] for i in part])
             hit = (rng.random(ids.shape) < drop) & (mask > 0)
             ids[hit] = rng.integers(*unknown, int(hit.sum()))

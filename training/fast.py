@@ -34,7 +34,6 @@ from pagelabel.training.fast_config import FastConfig, load_fast_config
 from pagelabel.training.fast_examples import Noise, Rows, epoch_parts, learn_words
 from pagelabel.training.listings import listing_pages
 from pagelabel.training.pages import load_pages
-from pagelabel.training.precision import half_precision
 from pagelabel.training.sentences import learn_sentences
 from pagelabel.training.student import Targets, loss_of
 
@@ -118,7 +117,7 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
     size = targets.states_size
     to_states = torch.nn.Linear(network.page.head.in_features, size) if size else torch.nn.Identity()
     parameters = [*network.parameters(), *to_states.parameters()]
-    optimizer = torch.optim.AdamW(parameters, config.optim.rate, weight_decay=config.optim.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(parameters, config.optim.rate, weight_decay=config.optim.weight_decay)
     warmup = max(1, round(config.optim.warmup * len(plan)))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda s: min((s + 1) / warmup, max(0.0, (len(plan) - s) / max(1, len(plan) - warmup)))
@@ -128,13 +127,10 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
     every = max(1, len(plan) // config.optim.evaluations)
     averaged = copy.deepcopy(network).eval()
     network.train()
-    half = half_precision()
     for step, (_, parts) in enumerate(tqdm(plan, disable=not sys.stderr.isatty()), 1):
         batch = rows.batch(parts, noise, np.random.default_rng((config.seed, step)))
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            states = network.states(batch.ids, batch.words, batch.places, batch.features, batch.mask)
-            logits, told = network.page.head(states), to_states(states)
-        loss = loss_of(logits.float(), told.float(), batch, config)
+        states = network.states(batch.ids, batch.words, batch.places, batch.features, batch.mask)
+        loss = loss_of(network.page.head(states), to_states(states), batch, config)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -147,9 +143,7 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
             print(json.dumps(record), file=sys.stderr)
             if found["macro_f1"] > best:
                 best = found["macro_f1"]
-                precision = "bfloat16" if half else "float32"
-                info = {"training": config.to_dict(), "metrics": found, "precision": precision}
-                save_fast(output / "best", averaged, words, info)
+                save_fast(output / "best", averaged, words, {"training": config.to_dict(), "metrics": found})
     return output / "best"
 
 

@@ -146,19 +146,8 @@ class HierarchicalNetwork(nn.Module):
         places: torch.Tensor,
         features: torch.Tensor,
         mask: torch.Tensor,
-    ) -> torch.Tensor:
-        """Logits [B, N, labels] of distinct paragraphs ids [P, L] (mask `words` [P, L]) at places [B, N], with
-        features [B, N, F] and mask [B, N]."""
-        logits: torch.Tensor = self.page.head(self.states(ids, words, places, features, mask))
-        return logits
-
-    def states(
-        self,
-        ids: torch.Tensor,
-        words: torch.Tensor,
-        places: torch.Tensor,
-        features: torch.Tensor,
-        mask: torch.Tensor,
-    ) -> torch.Tensor:
-        """What `forward` makes the logits of, [B, N, 2 * size]."""
-        return self.page.states(self.paragraphs(ids, words)[places], features, mask)
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [B, N, labels], and the states [B, N, 2 * size] that they are made of, of distinct paragraphs ids
+        [P, L] (mask `words` [P, L]) at places [B, N], with features [B, N, F] and mask [B, N]."""
+        states = self.page.states(self.paragraphs(ids, words)[places], features, mask)
+        return self.page.head(states), states

@@ -129,8 +129,8 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
     network.train()
     for step, (_, parts) in enumerate(tqdm(plan, disable=not sys.stderr.isatty()), 1):
         batch = rows.batch(parts, noise, np.random.default_rng((config.seed, step)))
-        states = network.states(batch.ids, batch.words, batch.places, batch.features, batch.mask)
-        loss = loss_of(network.page.head(states), to_states(states), batch, config)
+        logits, states = network(batch.ids, batch.words, batch.places, batch.features, batch.mask)
+        loss = loss_of(logits, to_states(states), batch, config)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -101,7 +101,7 @@ def test_the_summary_is_short_and_rounded() -> None:
     summary = Evaluation.of(pages, answered(pages, wrong=1), LABELS).summary()
     assert summary["pages"] == 3
     assert summary["paragraphs"] == 27
-    assert summary["accuracy"] == 0.8889
+    assert summary["accuracy"] == 0.888889
     assert set(summary["f1"]) == set(LABELS)
     assert 0 < summary["article_word_f1"] < 1
     assert summary["calibration_error"] == pytest.approx(0.0111, abs=1e-4)

@@ -49,12 +49,12 @@ class Evaluation:
         return {
             "pages": self.all.pages,
             "paragraphs": self.all.paragraphs,
-            "macro_f1": round(self.all.macro_f1, 4),
-            "macro_f1_interval": [round(value, 4) for value in self.all.macro_interval],
-            "accuracy": round(self.all.accuracy, 4),
-            "f1": {row.label: round(row.f1, 4) for row in self.all.labels},
-            "article_word_f1": None if article is None else round(article.f1, 4),
-            "calibration_error": None if calibration is None else round(calibration.error, 4),
+            "macro_f1": round(self.all.macro_f1, 6),
+            "macro_f1_interval": [round(value, 6) for value in self.all.macro_interval],
+            "accuracy": round(self.all.accuracy, 6),
+            "f1": {row.label: round(row.f1, 6) for row in self.all.labels},
+            "article_word_f1": None if article is None else round(article.f1, 6),
+            "calibration_error": None if calibration is None else round(calibration.error, 6),
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -107,11 +107,14 @@ def _group_rows(groups: dict[str, GroupScore]) -> list[tuple[str, ...]]:
 
 def _parity(config: BundleConfig) -> str:
     p = config.provenance["parity"]
+    note = ""
+    if p["from_bundle"]:
+        note = "\nThe weights are those of an int8 bundle: what int8 weights lose, fp32 has lost here, too."
     return f"""## Parity
 
 On {p["pages"]} pages ({p["paragraphs"]:,} paragraphs): token ids identical; fp32 ONNX against torch (first
 {p["torch_pages"]} pages) max |Δlogit| {p["fp32_logits"]:.1e}, labels equal; int8 against fp32:
-{p["int8_agreement"]:.2%} of labels agree, macro-F1 {p["int8_macro_f1"]:.4f} against {p["fp32_macro_f1"]:.4f}.
+{p["int8_agreement"]:.2%} of labels agree, macro-F1 {p["int8_macro_f1"]:.4f} against {p["fp32_macro_f1"]:.4f}.{note}
 """
 
 
@@ -138,7 +141,7 @@ def _fast_recipe(config: BundleConfig) -> str:
     first = f"{training['optim']['sentence_epochs']} epochs of a sentence encoder's vectors of paragraphs, then "
     share = training["optim"].get("teacher_share", 0)
     taught = f" (of each target, {share:.0%} is what the accurate model says)" if training.get("probabilities") else ""
-    taught += ", its states besides" if training.get("states") else ""
+    taught += " and the accurate model's states" if training.get("states") else ""
     return f"""## Recipe
 
 `training/{training["name"]}.toml`: {first if training["sentences"] else ""}{training["optim"]["epochs"]} epochs of the

@@ -24,7 +24,7 @@ from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bun
 from pagelabel.flat import FlatModel
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import CARD, CONFIG, FILES, FLAT, MODEL, REFERENCE, TOKENIZER, BundleConfig, sha256
-from pagelabel.model.checkpoint import Checkpoint
+from pagelabel.model.checkpoint import Checkpoint, is_checkpoint
 from pagelabel.model.encoding import Encoder
 from pagelabel.sessions import open_session
 from pagelabel.training.base import load_model
@@ -44,15 +44,17 @@ def export(
     ValueError when there are no labelled pages; `output` is untouched then.
     """
     output = Path(output)
-    loaded = load_model(str(checkpoint))
+    loaded = load_model(checkpoint)
     loaded.network.encoder.set_attn_implementation("eager")
     sets = dev_sets(list(dev) or list(loaded.info.get("dev", ())), loaded.labels)
     with new_bundle(output) as folder:
-        _write(loaded, sets, folder, tolerance or Tolerance())
+        _write(loaded, sets, folder, tolerance or Tolerance(), from_bundle=not is_checkpoint(checkpoint))
     return output
 
 
-def _write(checkpoint: Checkpoint, sets: dict[str, list[Page]], folder: Path, tolerance: Tolerance) -> None:
+def _write(
+    checkpoint: Checkpoint, sets: dict[str, list[Page]], folder: Path, tolerance: Tolerance, *, from_bundle: bool
+) -> None:
     pages = [page for pages in sets.values() for page in pages]
     checkpoint.tokenizer.save(str(folder / TOKENIZER))
     config = BundleConfig(checkpoint.labels, checkpoint.encoding, 1.0, {}, {}, {})
@@ -78,7 +80,7 @@ def _write(checkpoint: Checkpoint, sets: dict[str, list[Page]], folder: Path, to
         sha256={name: sha256(folder / name) for name in FILES[FLAT]},
         provenance={
             "checkpoint": {**_portable(checkpoint.info), "encoder": _encoder(checkpoint.info)},
-            "parity": parity.to_dict(),
+            "parity": {**parity.to_dict(), "from_bundle": from_bundle},
             "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
         },
     )

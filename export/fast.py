@@ -106,7 +106,7 @@ def write_graphs(network: HierarchicalNetwork, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         fp32 = Path(scratch) / PAGE
         write_graph(_Page(network), (vectors, features), fp32, "logits", shapes)
-        # Each page is a run of its own, so its scales hang on nothing else. Two thirds of the time of fp32.
+        # Each page is a run of its own, so its scales hang on nothing else. 0.6 of the time of fp32.
         write_int8(fp32, folder / PAGE)
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from pagelabel.model.features import FEATURE_NAMES
 
+# A batch in training is read in so many parts, each padded to its own longest paragraph: half the time of one part.
 _PARTS = 6
 
 

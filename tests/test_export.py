@@ -190,3 +190,6 @@ def test_decisions_of_a_bundle_can_be_fitted_to_other_pages(tiny_bundle: Path, t
     # The weights are those that the bundle computed with, so quantising them anew changes nothing.
     assert (old.logits(page) == new.logits(page)).all()
     assert list(new.config.provenance["metrics"]) == ["mine.jsonl"]
+    note = "The weights are those of an int8 bundle"
+    assert note in (again / "README.md").read_text()
+    assert note not in (tiny_bundle / "README.md").read_text()

@@ -57,26 +57,26 @@ def test_files_are_read_as_they_were_written(tiny_checkpoint: Path, tmp_path: Pa
 def test_targets_are_mixed_of_label_and_teacher() -> None:
     config = FastConfig(probabilities="file", optim=FastOptim(teacher_share=0.75))
     page, other = Page("a", ["x"], labels=["quote"]), Page("b", ["y"], labels=["body"])
-    states = np.array([[1.0, -2.0]], np.float32)
-    targets = Targets(config, {"a": np.full((1, 5), 0.2, np.float32)}, {"a": states})
+    states = np.array([[1.0, -2.0]], np.float16)
+    targets = Targets(config, {"a": np.full((1, 5), 0.25, np.float16)}, {"a": states})
     mixed, same = targets.of([page, other])
     assert same == other
     assert (mixed.extra["states"] == states).all()
-    assert np.allclose(mixed.extra["probabilities"], [[0.15, 0.4, 0.15, 0.15, 0.15]])
+    assert np.allclose(mixed.extra["probabilities"], [[0.1875, 0.4375, 0.1875, 0.1875, 0.1875]])
     with pytest.raises(ValueError, match=r"file: page 'a' has rows of shape \(2, 5\)"):
-        Targets(config, {"a": np.zeros((2, 5), np.float32)}, {}).of([page])
+        Targets(config, {"a": np.zeros((2, 5), np.float16)}, {}).of([page])
     with pytest.raises(ValueError, match=r"page 'a' has rows of shape \(2, 2\)"):
-        Targets(config, {}, {"a": np.zeros((2, 2), np.float32)}).of([page])
+        Targets(config, {}, {"a": np.zeros((2, 2), np.float16)}).of([page])
 
 
 def test_states_are_missed_only_where_they_are_known() -> None:
     config = FastConfig(optim=FastOptim(states_weight=0.5))
     page, other = Page("a", ["x", "y"], labels=["quote", "body"]), Page("b", ["x"], labels=["body"])
-    states = np.array([[1.0, -2.0, 0.5], [0.0, 1.0, 2.0]], np.float32)
+    states = np.array([[1.0, -2.0, 0.5], [0.0, 1.0, 2.0]], np.float16)
     pages = Targets(config, {}, {"a": states}).of([page, other])
     rows = Rows(pages, learn_words(pages, config.words), config.labels, 1.0)
     batch = rows.batch([(row, range(len(row.labels))) for row in rows.rows], Noise(), np.random.default_rng(0))
-    logits, right = torch.zeros(2, 2, 5), torch.from_numpy(np.stack([states, states]))
+    logits, right = torch.zeros(2, 2, 5), torch.from_numpy(np.stack([states, states])).float()
     plain = loss_of(logits, right, batch, config)
     # Where nothing is known, nothing can be missed.
     right[1] = 100.0

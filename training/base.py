@@ -55,7 +55,7 @@ def load_tokenizer(name: str) -> Tokenizer:
     return Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(name)
 
 
-def load_trained(base: str) -> Checkpoint | None:
+def load_trained(base: str | Path) -> Checkpoint | None:
     """The checkpoint `base`, or what a bundle (a folder, or the name of a shipped model) is worth as one; else None."""
     if is_checkpoint(base):
         return load_checkpoint(base)
@@ -66,7 +66,7 @@ def load_trained(base: str) -> Checkpoint | None:
     return None
 
 
-def load_model(name: str) -> Checkpoint:
+def load_model(name: str | Path) -> Checkpoint:
     """As `load_trained`. Raises FileNotFoundError where `name` is neither a checkpoint nor a bundle."""
     return load_trained(name) or load_checkpoint(name)
 

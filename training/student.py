@@ -12,7 +12,7 @@ import torch
 from pagelabel.data.page import Page
 from pagelabel.training.fast_config import FastConfig
 from pagelabel.training.fast_examples import Batch
-from pagelabel.training.teacher import Rows, read_rows
+from pagelabel.training.teacher import Halves, read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class Targets:
     from its labels alone."""
 
     config: FastConfig
-    probabilities: Mapping[str, Rows]
-    states: Mapping[str, Rows]
+    probabilities: Mapping[str, Halves]
+    states: Mapping[str, Halves]
 
     @classmethod
     def read(cls, config: FastConfig) -> Targets:
@@ -46,10 +46,10 @@ class Targets:
         if found is not None:
             gold = np.eye(len(labels), dtype=np.float32)[[labels.index(label) for label in page.labels or ()]]
             self._check(page, self.config.probabilities, found.shape, gold.shape)
-            out["probabilities"] = share * found + (1 - share) * gold
+            out["probabilities"] = share * found.astype(np.float32) + (1 - share) * gold
         if states is not None:
             self._check(page, self.config.states, states.shape, (len(page.paragraphs), self.states_size))
-            out["states"] = states.astype(np.float16)
+            out["states"] = states
         return out
 
     def _check(self, page: Page, file: str | None, shape: tuple[int, ...], needed: tuple[int, ...]) -> None:
@@ -60,8 +60,8 @@ class Targets:
 
 
 def loss_of(logits: torch.Tensor, states: torch.Tensor, batch: Batch, config: FastConfig) -> torch.Tensor:
-    """Mean cross-entropy to the target probabilities, weighted by paragraph and by class, and what the states told,
-    [B, N, S], miss of those of the teacher."""
+    """Mean cross-entropy to the target probabilities, weighted by paragraph and by class, and the mean squared distance
+    of `states` [B, N, S], as the student tells them, to the teacher's where these are known."""
     smoothing = config.optim.label_smoothing
     targets = batch.targets * (1 - smoothing) + smoothing / batch.targets.shape[-1]
     classes = torch.tensor(config.optim.class_weights or [1.0] * len(config.labels))

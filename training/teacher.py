@@ -3,7 +3,8 @@
     python -m pagelabel.training.teacher MODEL PAGES... -o FILE [--states FILE]
 
 MODEL is a checkpoint, a bundle, or `accurate`. Writes a safetensors file with float16 [N, labels] for each page, by id,
-and one with the states that the probabilities are made of, float16 [N, 64].
+and another with the states that the probabilities are made of, float16 [N, 64], in the 64 directions in which the
+states of all pages differ most.
 Distillation as in Hinton et al. 2015 (https://arxiv.org/abs/1503.02531): what the labels say of a paragraph is one
 word, the probabilities tell how near the others were. States tell more, as in Romero et al. 2014
 (https://arxiv.org/abs/1412.6550): a teacher is sure of most of the pages it has learnt from.
@@ -37,11 +38,12 @@ from pagelabel.training.sentences import principal
 _BATCH = 16
 _STATES = 64
 
-Rows = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 
 
 class _Reader(torch.nn.Module):
-    """States, and the logits made of them."""
+    """Logits, and the states that they are made of."""
 
     def __init__(self, network: PageNetwork) -> None:
         super().__init__()
@@ -51,13 +53,13 @@ class _Reader(torch.nn.Module):
         self, input_ids: torch.Tensor, features: torch.Tensor, attention_mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         states = self.network.states(input_ids, features, attention_mask)
-        return states, self.network.head(states)
+        return self.network.head(states), states
 
 
 @torch.inference_mode()
 def opinions(
     checkpoint: Checkpoint, pages: Sequence[Page], *, compiled: bool = False
-) -> tuple[list[Rows], list[npt.NDArray[np.float16]]]:
+) -> tuple[list[Floats], list[Halves]]:
     """Probabilities [N, labels] and states [N, hidden_size] of each page's paragraphs, read in the windows that
     labelling reads."""
     encoder = Encoder(checkpoint.tokenizer, checkpoint.encoding)
@@ -73,7 +75,7 @@ def opinions(
     examples = iter(plan)
     for batch in tqdm(loader, desc="teacher", unit="batch", disable=not sys.stderr.isatty()):
         with torch.autocast("cpu", torch.bfloat16, enabled=half_precision()):
-            found, logits = reader(batch["input_ids"], batch["features"], batch["attention_mask"])
+            logits, found = reader(batch["input_ids"], batch["features"], batch["attention_mask"])
         likely = logits.float().softmax(-1).numpy()
         markers = (batch["input_ids"] == checkpoint.encoding.marker_id).numpy()
         for given, state, places in zip(likely, found.float().numpy(), markers, strict=True):
@@ -84,13 +86,13 @@ def opinions(
     return probabilities, states
 
 
-def reduced(states: Sequence[npt.NDArray[np.float16]], size: int) -> list[Rows]:
+def reduced(states: Sequence[Halves], size: int) -> list[Floats]:
     """The states of each page in the `size` directions in which those of all pages differ most."""
     ends = np.cumsum([len(row) for row in states])
     return np.split(principal(np.concatenate(states).astype(np.float32), size), ends[:-1])
 
 
-def write_rows(file: Path, pages: Sequence[Page], found: Sequence[Rows]) -> None:
+def write_rows(file: Path, pages: Sequence[Page], found: Sequence[Floats]) -> None:
     """Raises ValueError where two pages have one id."""
     by_id = {page.id: row.astype(np.float16) for page, row in zip(pages, found, strict=True)}
     if len(by_id) < len(pages):
@@ -100,9 +102,9 @@ def write_rows(file: Path, pages: Sequence[Page], found: Sequence[Rows]) -> None
     temporary.rename(file)
 
 
-def read_rows(file: str) -> dict[str, Rows]:
-    """What `write_rows` wrote, by page id, float32."""
-    return {name: row.astype(np.float32) for name, row in load_file(file).items()}
+def read_rows(file: str) -> dict[str, Halves]:
+    """What `write_rows` wrote, by page id."""
+    return dict(load_file(file))
 
 
 def main() -> int:

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -21,6 +23,7 @@ from pagelabel.export.fast import export_fast, torch_logits
 from pagelabel.export.writing import ExportError
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.model.bundle import HIERARCHICAL, read_bundle
+from pagelabel.training import fast as module
 from pagelabel.training.fast import load_fast, train_fast
 from pagelabel.training.fast_config import load_fast_config
 from pagelabel.training.fast_examples import Rows, epoch_parts, furniture_runs, learn_words, swapped
@@ -100,6 +103,32 @@ def test_the_same_seed_gives_the_same_weights(config_file: Path, checkpoint: Pat
     again = train_fast(load_fast_config(config_file), tmp_path / "again")
     first, second = (load_fast(folder)[0].state_dict() for folder in (checkpoint, again))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
+    config_file: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, run = load_fast_config(config_file), tmp_path / "run"
+    with pytest.raises(ValueError, match="no training run to resume"):
+        train_fast(config, run, resume=True)
+
+    def stopping(rows: Any, config: Any, epoch: int) -> Any:
+        if epoch == 15:  # before the first evaluation
+            raise KeyboardInterrupt
+        return epoch_parts(rows, config, epoch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "epoch_parts", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            train_fast(config, run)
+    with pytest.raises(ValueError, match="use --resume"):
+        train_fast(config, run)
+    with pytest.raises(ValueError, match="other settings"):
+        train_fast(replace(config, seed=4), run, resume=True)
+    resumed = load_fast(train_fast(config, run, resume=True))[0].state_dict()
+    whole = load_fast(checkpoint)[0].state_dict()
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+    assert [file.name for file in run.iterdir() if ".tmp" in file.name] == []
 
 
 def test_the_graphs_give_the_logits_of_torch(bundle: Path, checkpoint: Path) -> None:

@@ -31,13 +31,14 @@ from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.words import WordConfig, Words
 from pagelabel.training.base import load_model
 from pagelabel.training.fast_config import FastConfig, load_fast_config
-from pagelabel.training.fast_examples import Noise, Rows, epoch_parts, learn_words
+from pagelabel.training.fast_examples import Batch, Noise, Rows, epoch_parts, learn_words
+from pagelabel.training.fast_state import FastState
 from pagelabel.training.listings import listing_pages
 from pagelabel.training.pages import load_pages
 from pagelabel.training.sentences import learn_sentences
 from pagelabel.training.student import Targets, loss_of
 
-_WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
+_WEIGHTS, _CONFIG, _STATE = "model.safetensors", "fast.json", "state.safetensors"
 
 
 def word_vectors(words: Words, teacher: str, size: int) -> torch.Tensor:
@@ -85,10 +86,20 @@ def scores(network: HierarchicalNetwork, dev: dict[str, Rows], words: Words) -> 
     return out
 
 
-def train_fast(config: FastConfig, output: str | Path) -> Path:
-    """Train as `config` says; returns the folder of the best checkpoint, `output/best`. ValueError on data that does
-    not fit."""
+def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) -> Path:
+    """Train as `config` says; returns the folder of the best checkpoint, `output/best`.
+
+    With `resume`, goes on behind the last epoch that was done: the result is that of a run that was never stopped.
+    Raises ValueError on data or settings that do not fit, and where `output` holds a run and `resume` is not given.
+    """
     output = Path(output)
+    stored = output / _STATE
+    if stored.exists() != resume:
+        raise ValueError(
+            f"{output} holds a training run: use --resume to go on with it, or another folder"
+            if stored.exists()
+            else f"{output}: no training run to resume there"
+        )
     set_seed(config.seed)
     pages = load_pages(config.data.train, config.labels, config.data.corrections)
     if config.data.dev:
@@ -102,49 +113,66 @@ def train_fast(config: FastConfig, output: str | Path) -> Path:
     targets = Targets.read(config)
     rows = Rows(targets.of(pages), words, config.labels, config.optim.doubt_weight)
     dev_rows = {name: Rows(found, words, config.labels, 1.0) for name, found in dev.items()}
+    print(f"{len(pages)} pages, {words.size} words, {config.optim.epochs} epochs", file=sys.stderr)
+    state = begin(config, words, targets.states_size, first_stage=not resume)
+    if resume:
+        state.load(stored, config)
+    else:
+        state.save(stored, config)
+    unknown = range(1 + len(words.vocabulary), words.size)
+    noise = Noise(config.optim.drop_words, unknown, config.augment.hide_about)
+    started = time.time() - state.seconds
+    for epoch in tqdm(range(state.epoch, config.optim.epochs), disable=not sys.stderr.isatty(), unit="epoch"):
+        state.network.train()
+        # Laid out when it begins: all of twelve at once took 3 GB.
+        plan = list(epoch_parts(rows.rows, config, epoch))
+        for i, parts in enumerate(plan, 1):
+            state.step += 1
+            before, done = ((epoch + place / len(plan)) / config.optim.epochs for place in (i - 1, i))
+            batch = rows.batch(parts, noise, np.random.default_rng((config.seed, state.step)))
+            loss = learn(state, batch, config, (before + done) / 2)
+            if int(before * config.optim.evaluations) == int(done * config.optim.evaluations):
+                continue
+            found = scores(state.averaged, dev_rows, words)
+            record = {"step": state.step, "loss": round(loss, 4), "seconds": round(time.time() - started), **found}
+            print(json.dumps(record), file=sys.stderr)
+            if found["macro_f1"] > state.best:
+                state.best = found["macro_f1"]
+                save_fast(output / "best", state.averaged, words, {"training": config.to_dict(), "metrics": found})
+        state.epoch, state.seconds = epoch + 1, time.time() - started
+        state.save(stored, config)
+    return output / "best"
+
+
+def begin(config: FastConfig, words: Words, states: int, *, first_stage: bool) -> FastState:
+    """The networks before their first step, with the vectors of the teacher's words and of sentences."""
     sizes = HierarchicalConfig(words.size, len(config.labels), **asdict(config.sizes))
     network = HierarchicalNetwork(sizes)
-    if config.teacher is not None:
+    settings = config.optim
+    if first_stage and config.teacher is not None:
         network.paragraphs.words.weight.data.copy_(word_vectors(words, config.teacher, sizes.word_size))
-    if config.sentences is not None:
-        settings = config.optim
+    if first_stage and config.sentences is not None:
         learn_sentences(
             network.paragraphs, words, config.sentences, settings.sentence_epochs, settings.drop_words, config.seed
         )
-    plan = [(epoch, parts) for epoch in range(config.optim.epochs) for parts in epoch_parts(rows.rows, config, epoch)]
-    print(f"{len(pages)} pages, {words.size} words, {len(plan)} steps", file=sys.stderr)
-    best, started = -1.0, time.time()
-    size = targets.states_size
-    to_states = torch.nn.Linear(network.page.head.in_features, size) if size else torch.nn.Identity()
+    to_states = torch.nn.Linear(network.page.head.in_features, states) if states else torch.nn.Identity()
     parameters = [*network.parameters(), *to_states.parameters()]
-    optimizer = torch.optim.AdamW(parameters, config.optim.rate, weight_decay=config.optim.weight_decay)
-    warmup = max(1, round(config.optim.warmup * len(plan)))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda s: min((s + 1) / warmup, max(0.0, (len(plan) - s) / max(1, len(plan) - warmup)))
-    )
-    unknown = range(1 + len(words.vocabulary), words.size)
-    noise = Noise(config.optim.drop_words, unknown, config.augment.hide_about)
-    every = max(1, len(plan) // config.optim.evaluations)
-    averaged = copy.deepcopy(network).eval()
-    network.train()
-    for step, (_, parts) in enumerate(tqdm(plan, disable=not sys.stderr.isatty()), 1):
-        batch = rows.batch(parts, noise, np.random.default_rng((config.seed, step)))
-        logits, states = network(batch.ids, batch.words, batch.places, batch.features, batch.mask)
-        loss = loss_of(logits, to_states(states), batch, config)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
-        average(averaged, network, min(config.optim.averaging, step / (step + 10)))
-        if step % every == 0 or step == len(plan):
-            found = scores(averaged, dev_rows, words)
-            record = {"step": step, "loss": round(loss.item(), 4), "seconds": round(time.time() - started), **found}
-            print(json.dumps(record), file=sys.stderr)
-            if found["macro_f1"] > best:
-                best = found["macro_f1"]
-                save_fast(output / "best", averaged, words, {"training": config.to_dict(), "metrics": found})
-    return output / "best"
+    optimizer = torch.optim.AdamW(parameters, settings.rate, weight_decay=settings.weight_decay)
+    return FastState(network, copy.deepcopy(network).eval(), to_states, optimizer)
+
+
+def learn(state: FastState, batch: Batch, config: FastConfig, done: float) -> float:
+    """One step, with the rate that belongs where the share `done` of the run is done; returns its loss."""
+    (group,) = state.optimizer.param_groups
+    group["lr"] = config.optim.rate * float(np.interp(done, [0, config.optim.warmup, 1], [0, 1, 0]))
+    logits, states = state.network(batch.ids, batch.words, batch.places, batch.features, batch.mask)
+    loss = loss_of(logits, state.to_states(states), batch, config)
+    state.optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
+    state.optimizer.step()
+    average(state.averaged, state.network, min(config.optim.averaging, state.step / (state.step + 10)))
+    return loss.item()
 
 
 @torch.no_grad()
@@ -183,8 +211,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Train the fast model.")
     parser.add_argument("--config", required=True)
     parser.add_argument("-o", "--output", required=True)
+    parser.add_argument("--resume", action="store_true", help="go on with the run that is in the output folder")
     args = parser.parse_args()
-    print(train_fast(load_fast_config(args.config), args.output))
+    print(train_fast(load_fast_config(args.config), args.output, resume=args.resume))
     return 0
 
 

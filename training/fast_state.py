@@ -1,0 +1,74 @@
+"""What a run of the fast model needs to go on after it was stopped: one safetensors file, written behind each epoch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from pagelabel.model.hierarchical import HierarchicalNetwork
+from pagelabel.training.fast_config import FastConfig
+
+
+@dataclass(slots=True)
+class FastState:
+    """A run: the network, its moving average, the map of its states to the teacher's, the optimizer of both; epochs and
+    steps done, the best macro-F1 so far and the seconds that it took."""
+
+    network: HierarchicalNetwork
+    averaged: HierarchicalNetwork
+    to_states: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    epoch: int = 0
+    step: int = 0
+    best: float = -1.0
+    seconds: float = 0.0
+
+    def save(self, file: Path, config: FastConfig) -> None:
+        """Written whole or not at all."""
+        tensors = {name: tensor.detach().clone() for name, tensor in self._weights()}
+        for i, values in self.optimizer.state_dict()["state"].items():
+            tensors.update({f"optimizer.{i}.{name}": value.clone() for name, value in values.items()})
+        # Dropout draws from it.
+        tensors["random"] = torch.get_rng_state()
+        done = {"epoch": self.epoch, "step": self.step, "best": self.best, "seconds": self.seconds}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f"{file.name}.tmp{os.getpid()}")
+        save_file(tensors, str(temporary), {"config": _text(config), "done": json.dumps(done)})
+        temporary.rename(file)
+
+    def load(self, file: Path, config: FastConfig) -> None:
+        """Raises ValueError where the run was begun with other settings."""
+        with safe_open(str(file), framework="pt") as stored:
+            metadata = stored.metadata()
+            if json.loads(metadata["config"]) != json.loads(_text(config)):
+                raise ValueError(
+                    f"{file}: the run was started with other settings; resume with those, or use another folder"
+                )
+            with torch.no_grad():
+                for name, weight in self._weights():
+                    weight.copy_(stored.get_tensor(name))
+            moments: dict[int, dict[str, torch.Tensor]] = {}
+            for key in stored.keys():  # noqa: SIM118 (a file, no dict)
+                if key.startswith("optimizer."):
+                    _, i, name = key.split(".")
+                    moments.setdefault(int(i), {})[name] = stored.get_tensor(key)
+            torch.set_rng_state(stored.get_tensor("random"))
+        self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        for name, value in json.loads(metadata["done"]).items():
+            setattr(self, name, value)
+
+    def _weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        for part in ("network", "averaged", "to_states"):
+            for name, weight in getattr(self, part).state_dict().items():
+                yield f"{part}.{name}", weight
+
+
+def _text(config: FastConfig) -> str:
+    return json.dumps(config.to_dict())

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.functional import embedding
 
 from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_decisions
@@ -44,6 +45,7 @@ from pagelabel.model.words import Words
 from pagelabel.training.fast import load_fast
 
 _LOGITS, _AGREEMENT = 0.5, 0.995
+_NEVER = -1e6
 
 
 class _Paragraphs(torch.nn.Module):
@@ -53,7 +55,9 @@ class _Paragraphs(torch.nn.Module):
 
     table: torch.Tensor
     scale: torch.Tensor
-    parts: torch.Tensor
+    before: torch.Tensor
+    own: torch.Tensor
+    behind: torch.Tensor
 
     def __init__(self, network: HierarchicalNetwork) -> None:
         super().__init__()
@@ -63,22 +67,23 @@ class _Paragraphs(torch.nn.Module):
         self.register_buffer("table", (table / scale).round().to(torch.int8))
         self.register_buffer("scale", scale)
         # As a place sees them: the word before, its own, the word behind.
-        before, own, behind = reader.neighbours.weight.detach().chunk(3, dim=1)
-        self.register_buffer("parts", torch.cat([before, own, behind]).T.contiguous())
+        parts = reader.neighbours.weight.detach().chunk(3, dim=1)
+        for name, part in zip(("before", "own", "behind"), parts, strict=True):
+            self.register_buffer(name, part.T.contiguous())
         self.bias = reader.neighbours.bias
         self.out = reader.out
 
     def forward(self, words: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        table = self.table[words].to(torch.float32) * self.scale[words]
+        table = embedding(words, self.table).to(torch.float32) * embedding(words, self.scale)
         # Row 0 stands for no word.
         table = torch.cat([table[:1] * 0, table])
-        before, own, behind = (table @ self.parts).chunk(3, dim=1)
+        # No word is nowhere the strongest: relu is taken of the strongest alone, and nothing need be masked.
+        own = torch.cat([torch.full_like(self.own[:1], _NEVER), (table @ self.own + self.bias)[1:]])
         edge = places[:, :1] * 0
-        hidden = before[torch.cat([edge, places[:, :-1]], 1)] + own[places]
-        hidden = torch.relu(hidden + behind[torch.cat([places[:, 1:], edge], 1)] + self.bias)
-        filled = (places > 0).to(torch.float32)[..., None]
-        mean = table[places].sum(1) / filled.sum(1)
-        vectors: torch.Tensor = self.out(torch.cat([(hidden * filled).amax(1), mean], -1))
+        hidden = embedding(torch.cat([edge, places[:, :-1]], 1), table @ self.before) + embedding(places, own)
+        hidden = hidden + embedding(torch.cat([places[:, 1:], edge], 1), table @ self.behind)
+        mean = embedding(places, table).sum(1) / (places > 0).to(torch.float32).sum(1, keepdim=True)
+        vectors: torch.Tensor = self.out(torch.cat([torch.relu(hidden.amax(1)), mean], -1))
         return vectors
 
 

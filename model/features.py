@@ -6,10 +6,9 @@ All are about 0 to 1, so that one layer can read them. They are computed on the 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from math import log2
-from string import ascii_lowercase, ascii_uppercase, digits
 
 import numpy as np
 import numpy.typing as npt
@@ -44,14 +43,23 @@ _QUOTE = re.compile(
     r"|(?<![\w'])'(?=\w).{1,3000}?'(?!\w)|\A'(?=\w).+\Z",
     re.DOTALL,
 )
-_MARK = re.compile("[“„«\"‘']")
+_MARKS = "“„«\"‘'"
+_MARK = re.compile(f"[{_MARKS}]")
 _TERMINAL = (".", "!", "?", "…", "。", "！", "？", ".”", "!”", "?”")
 _CLOSERS = "\"'”’»)]"
-# Most text is ASCII, where counting bytes is faster than asking each character.
-_UPPER, _LOWER, _DIGITS = (letters.encode() for letters in (ascii_uppercase, ascii_lowercase, digits))
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 # A longer paragraph's shares are those of its first characters: the cost of a 10 MB paragraph stays bounded.
 _SHARE_CHARS = 20_000
+_BLOCK_CHARS = 1_000_000
+
+# What a character is, by its code: one more in each of four counters of 15 bits, capitals, letters, digits, quotation
+# marks; above them spaces, whose sum means nothing. Characters from `_RARE` on are asked one by one.
+_RARE, _MOST, _SPACE = 0x2100, 0x7FFF, 1 << 60
+_KINDS = np.array(
+    [
+        c.isspace() << 60 | c.isupper() | c.isalpha() << 15 | c.isdigit() << 30 | (c in _MARKS) << 45
+        for c in map(chr, range(_RARE + 1))
+    ]
+)
 
 
 def quoted_share(text: str) -> float:
@@ -60,11 +68,17 @@ def quoted_share(text: str) -> float:
     Marks: “ ” „ “ « » " " and British ‘ ’ or ' ' where they are not apostrophes. An opening mark that is never
     closed counts to the end: news style leaves it open when the same speaker goes on in the next paragraph.
     """
-    if not _MARK.search(text):
+    mark = _MARK.search(text)
+    if not mark:
         return 0.0
-    words = max(1, len(text.split()))
-    inside = sum(len(match.group().strip("“”„«»\"‘’'").split()) for match in _QUOTE.finditer(text))
-    return min(1.0, inside / words)
+    inside = 0
+    # From mark to mark, which is found faster than the first of eight alternatives.
+    while mark:
+        quote = _QUOTE.match(text, mark.start())
+        if quote:
+            inside += len(quote.group().strip("“”„«»\"‘’'").split())
+        mark = _MARK.search(text, quote.end() if quote else mark.end())
+    return min(1.0, inside / max(1, len(text.split())))
 
 
 def is_prose(text: str, words: int) -> bool:
@@ -76,37 +90,49 @@ def ends_sentence(text: str) -> bool:
     return text[-8:].rstrip().rstrip(_CLOSERS).endswith(_TERMINAL)
 
 
-def _counts(text: str) -> tuple[int, int, int]:
-    """Capital letters, letters and digits of `text`."""
-    raw = text.encode("ascii", "ignore")
-    upper = len(raw) - len(raw.translate(None, _UPPER))
-    letters = upper + len(raw) - len(raw.translate(None, _LOWER))
-    numerals = len(raw) - len(raw.translate(None, _DIGITS))
-    if len(raw) < len(text):
-        others = _NOT_ASCII.findall(text)
-        upper += sum(map(str.isupper, others))
-        letters += sum(map(str.isalpha, others))
-        numerals += sum(map(str.isdigit, others))
-    return upper, letters, numerals
+def _counts(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Words, those that begin with a capital letter, capital letters, letters, digits and quotation marks of each of
+    `texts`, [P, 6], counted in all of them at once: a third of the time that one after the other takes."""
+    codes = np.frombuffer((" ".join(texts) + " ").encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    kinds = _KINDS[np.minimum(codes, _RARE)]
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    starts = np.cumsum(lengths + 1) - lengths - 1
+    spaces = kinds == _SPACE
+    first = ~spaces
+    first[1:] &= spaces[:-1]
+    words = np.add.reduceat(first, starts, dtype=np.int64)
+    capitalised = np.add.reduceat(first & (kinds & 1 > 0), starts, dtype=np.int64)
+    tally = np.add.reduceat(kinds, starts)
+    out = np.column_stack([words, capitalised, *(tally >> shift & _MOST for shift in (0, 15, 30, 45))])
+    for i in np.flatnonzero(np.maximum.reduceat(codes, starts) >= _RARE).tolist():
+        out[i, 2:5] = [sum(map(kind, texts[i])) for kind in (str.isupper, str.isalpha, str.isdigit)]
+        tokens = texts[i].split()
+        out[i, :2] = len(tokens), sum(token[0].isupper() for token in tokens)
+    return out
 
 
-def _own(text: str) -> tuple[list[float], int]:
-    sample = text[:_SHARE_CHARS]
-    tokens = sample.split()
-    words = len(tokens) if len(sample) == len(text) else len(text.split())
-    characters = max(1, len(sample))
-    upper, letters, numerals = _counts(sample)
-    row = [
-        1.0,
-        min(1.0, log2(1 + words) / 8),
-        min(1.0, log2(1 + len(text)) / 12),
-        quoted_share(sample),
-        float(ends_sentence(text)),
-        sum([token[0].isupper() for token in tokens]) / max(1, len(tokens)),
-        upper / max(1, letters),
-        numerals / characters,
+def _own(texts: Sequence[str]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Features of each of `texts` alone, [P, 8], and how many words it has, [P]."""
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    samples = [text[:_SHARE_CHARS] for text in texts]
+    sizes = np.minimum(lengths, _SHARE_CHARS)
+    blocks = np.flatnonzero(np.diff(np.cumsum(sizes) // _BLOCK_CHARS)) + 1
+    counts = np.concatenate([_counts(samples[i:j]) for i, j in pairwise([0, *blocks.tolist(), len(texts)])])
+    words, capitalised, upper, letters, numerals, marks = counts.T
+    all_words = words.copy()
+    for i in np.flatnonzero(lengths > _SHARE_CHARS).tolist():
+        all_words[i] = len(texts[i].split())
+    columns = [
+        np.ones(len(texts)),
+        np.minimum(1.0, np.log2(1 + all_words) / 8),
+        np.minimum(1.0, np.log2(1 + lengths) / 12),
+        [quoted_share(sample) if mark else 0.0 for sample, mark in zip(samples, marks, strict=True)],
+        [ends_sentence(text) for text in texts],
+        capitalised / np.maximum(1, words),
+        np.minimum(1.0, upper / np.maximum(1, letters)),  # Ⓐ is a capital and no letter
+        numerals / np.maximum(1, sizes),
     ]
-    return row, words
+    return np.column_stack(columns), all_words
 
 
 def page_features(paragraphs: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -114,13 +140,14 @@ def page_features(paragraphs: Sequence[str]) -> npt.NDArray[np.float32]:
     total = len(paragraphs)
     if not total:
         return np.empty((0, len(FEATURE_NAMES)), dtype=np.float32)
-    known = {text: _own(text) for text in dict.fromkeys(paragraphs)}
-    counts = Counter(paragraphs)
-    rows = [known[text][0] for text in paragraphs]
-    prose = np.array([known[text][1] if is_prose(text, known[text][1]) else 0 for text in paragraphs])
+    numbers: dict[str, int] = {}
+    places = np.array([numbers.setdefault(text, len(numbers)) for text in paragraphs])
+    rows, words = _own(list(numbers))
+    # As `is_prose` says.
+    prose = np.where((words >= PROSE_WORDS) & (rows[:, FEATURE_NAMES.index("stop")] > 0), words, 0)[places]
     before = np.cumsum(prose) - prose
     columns = [
-        np.array([counts[text] > 1 for text in paragraphs], dtype=float),
+        np.bincount(places)[places] > 1,
         (np.arange(total) + 0.5) / total,
         np.full(total, min(1.0, log2(1 + total) / 12)),
         np.minimum(1.0, np.log2(1 + before) / 12),
@@ -128,7 +155,7 @@ def page_features(paragraphs: Sequence[str]) -> npt.NDArray[np.float32]:
         _distances(prose),
         _distances(prose[::-1])[::-1],
     ]
-    return np.column_stack([np.array(rows), *columns]).astype(np.float32)
+    return np.column_stack([rows[places], *columns]).astype(np.float32)
 
 
 def _distances(prose: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

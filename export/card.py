@@ -23,7 +23,7 @@ to other languages).
 """
 _FILES = {
     FLAT: "`model.onnx` (int8), `tokenizer.json`",
-    HIERARCHICAL: "`paragraphs.onnx` (word table in int8) and `page.onnx` (fp32), `words.txt`",
+    HIERARCHICAL: "`paragraphs.onnx` (word table in int8) and `page.onnx` (int8), `words.txt`",
 }
 _ABOUT = {"title": "title", "url": "address"}
 
@@ -136,26 +136,44 @@ def _decisions(config: BundleConfig) -> str:
 
 
 def _fast_recipe(config: BundleConfig) -> str:
-    training = config.provenance["checkpoint"]["training"]
+    checkpoint: dict[str, Any] | None = config.provenance["checkpoint"]
     sizes = ", ".join(f"{key} {value}" for key, value in config.provenance["checkpoint"]["sizes"].items())
-    first = f"{training['optim']['sentence_epochs']} epochs of a sentence encoder's vectors of paragraphs, then "
-    share = training["optim"].get("teacher_share", 0)
-    taught = f" (of each target, {share:.0%} is what the accurate model says)" if training.get("probabilities") else ""
-    taught += " and the accurate model's states" if training.get("states") else ""
+    stages: list[dict[str, Any]] = []
+    while checkpoint:
+        stages.insert(0, checkpoint["training"])
+        checkpoint = checkpoint.get("start")
+    commands = [
+        f"python -m pagelabel.training.fast --config training/{stage['name']}.toml -o runs/{stage['name']}"
+        for stage in stages
+    ]
+    told = " Then ".join(_fast_stage(stage) for stage in stages)
     return f"""## Recipe
 
-`training/{training["name"]}.toml`: {first if training["sentences"] else ""}{training["optim"]["epochs"]} epochs of the
-labelled pages and their views{taught}; seed {training["seed"]}. Sizes: {sizes}.
+{told} Sizes: {sizes}.
 
 {_decisions(config)}
 
 Made with:
 
 ```
-python -m pagelabel.training.fast --config training/{training["name"]}.toml -o runs/fast
-python -m pagelabel.export.fast runs/fast/best -o model/fast
+{chr(10).join(commands)}
+python -m pagelabel.export.fast runs/{stages[-1]["name"]}/best -o model/fast
 ```
 """
+
+
+def _fast_stage(training: dict[str, Any]) -> str:
+    first = f"{training['optim']['sentence_epochs']} epochs of a sentence encoder's vectors of paragraphs, then "
+    if training.get("base") or not training["sentences"]:
+        first = ""
+    share = training["optim"].get("teacher_share", 0)
+    taught = f" (of each target, {share:.0%} is what the accurate model says)" if training.get("probabilities") else ""
+    taught += " and the accurate model's states" if training.get("states") else ""
+    epochs = training["optim"]["epochs"]
+    return (
+        f"`training/{training['name']}.toml`: {first}{epochs} epochs of the labelled pages and their views{taught}; "
+        f"seed {training['seed']}."
+    )
 
 
 def _recipe(config: BundleConfig) -> str:

@@ -42,7 +42,7 @@ from pagelabel.model.bundle import (
 from pagelabel.model.features import FEATURE_NAMES, page_features
 from pagelabel.model.hierarchical import HierarchicalNetwork
 from pagelabel.model.words import Words
-from pagelabel.training.fast import load_fast
+from pagelabel.training.fast_state import load_fast
 
 _LOGITS, _AGREEMENT = 0.5, 0.995
 _NEVER = -1e6
@@ -151,19 +151,11 @@ def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str
         config = fit_decisions(config, logits, pages)
         (folder / REFERENCE).write_text("".join(_reference(network, words, config)), encoding="utf-8")
         scores = evaluations(sets, logits, config)
-        data = info["training"]["data"]
-        names = {key: [Path(file).name for file in data[key]] for key in ("train", "dev")}
-        corrections = data["corrections"] and Path(data["corrections"]).name
-        teacher = info["training"]["teacher"] and "/".join(Path(info["training"]["teacher"]).parts[-3:])
-        files = {key: info["training"].get(key) for key in ("sentences", "probabilities", "states")}
-        files = {key: file and Path(file).name for key, file in files.items()}
-        training = {**info["training"], "teacher": teacher, **files}
-        training["data"] = {**data, **names, "corrections": corrections}
         config = replace(
             config,
             sha256={name: sha256(folder / name) for name in FILES[HIERARCHICAL]},
             provenance={
-                "checkpoint": {**info, "training": training},
+                "checkpoint": _without_folders(info),
                 "parity": parity,
                 "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
             },
@@ -171,6 +163,23 @@ def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str
         (folder / CARD).write_text(model_card(config, scores), encoding="utf-8")
         (folder / CONFIG).write_text(config.to_json(), encoding="utf-8")
     return output
+
+
+def _without_folders(info: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a checkpoint, and of those before it, with the names of files alone."""
+    training, start = info["training"], info.get("start")
+    data = training["data"]
+    names = {key: [Path(file).name for file in data[key]] for key in ("train", "dev")}
+    corrections = data["corrections"] and Path(data["corrections"]).name
+    folders = {key: training.get(key) for key in ("base", "teacher")}
+    files = {key: training.get(key) for key in ("sentences", "probabilities", "states")}
+    training = {
+        **training,
+        **{key: folder and "/".join(Path(folder).parts[-3:]) for key, folder in folders.items()},
+        **{key: file and Path(file).name for key, file in files.items()},
+        "data": {**data, **names, "corrections": corrections},
+    }
+    return {**info, "training": training, "start": start and _without_folders(start)}
 
 
 def _parity(

@@ -24,9 +24,10 @@ from pagelabel.export.writing import ExportError
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.model.bundle import HIERARCHICAL, read_bundle
 from pagelabel.training import fast as module
-from pagelabel.training.fast import load_fast, train_fast
+from pagelabel.training.fast import train_fast
 from pagelabel.training.fast_config import load_fast_config
 from pagelabel.training.fast_examples import Rows, epoch_parts, furniture_runs, learn_words, swapped
+from pagelabel.training.fast_state import load_fast
 from pagelabel.training.pages import load_pages
 
 
@@ -129,6 +130,24 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
     whole = load_fast(checkpoint)[0].state_dict()
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
     assert [file.name for file in run.iterdir() if ".tmp" in file.name] == []
+
+
+def test_a_run_starts_from_another_checkpoint(config_file: Path, checkpoint: Path, tmp_path: Path) -> None:
+    config = load_fast_config(config_file)
+    goes_on = replace(config, base=str(checkpoint), seed=9, optim=replace(config.optim, epochs=1, rate=1e-9))
+    network, words, info = load_fast(train_fast(goes_on, tmp_path / "on"))
+    before, vocabulary, _ = load_fast(checkpoint)
+    assert words.vocabulary == vocabulary.vocabulary
+    assert info["metrics"]["macro_f1"] == 1.0
+    assert info["start"]["training"]["seed"] == config.seed
+    for name, weight in before.state_dict().items():
+        assert torch.allclose(network.state_dict()[name], weight, atol=1e-4)
+    bundle = export_fast(tmp_path / "on" / "best", tmp_path / "bundle")
+    assert (bundle / "README.md").read_text().count("python -m pagelabel.training.fast --config") == 2
+    assert str(checkpoint.parent) not in (bundle / "config.json").read_text()
+    wider = replace(goes_on, sizes=replace(config.sizes, size=2 * config.sizes.size))
+    with pytest.raises(ValueError, match="its sizes are"):
+        train_fast(wider, tmp_path / "wider")
 
 
 def test_the_graphs_give_the_logits_of_torch(bundle: Path, checkpoint: Path) -> None:

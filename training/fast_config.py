@@ -69,6 +69,8 @@ class FastOptim:
 class FastConfig:
     """Everything that decides a run of the fast model.
 
+    `base` is a checkpoint of the fast model to go on from, with its vocabulary; what is learnt before the pages is left
+    out then.
     `teacher` is a checkpoint, a bundle or `accurate`: its word pieces give the words their first vectors.
     `probabilities` and `states` are files of `pagelabel.training.teacher`: of each target, `optim.teacher_share` is
     what the teacher thinks of the paragraph, the rest its label, and a linear map of the student's states learns to
@@ -77,6 +79,7 @@ class FastConfig:
     vectors."""
 
     name: str = "config"
+    base: str | None = None
     teacher: str | None = None
     sentences: str | None = None
     probabilities: str | None = None
@@ -107,6 +110,7 @@ def load_fast_config(path: str | Path) -> FastConfig:
     return replace(
         config,
         name=path.stem,
+        base=place(config.base),
         teacher=config.teacher if config.teacher in SHIPPED else place(config.teacher),
         sentences=place(config.sentences),
         probabilities=place(config.probabilities),

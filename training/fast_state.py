@@ -1,19 +1,49 @@
-"""What a run of the fast model needs to go on after it was stopped: one safetensors file, written behind each epoch."""
+"""Checkpoints of the fast model, and what a run of it needs to go on after it was stopped."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from pagelabel.model.hierarchical import HierarchicalNetwork
+from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
+from pagelabel.model.words import WordConfig, Words
 from pagelabel.training.fast_config import FastConfig
+
+_WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
+
+
+def save_fast(folder: Path, network: HierarchicalNetwork, words: Words, info: dict[str, Any]) -> None:
+    temporary = folder.with_name(f"{folder.name}.tmp{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    save_file(network.state_dict(), str(temporary / _WEIGHTS))
+    record = {
+        "labels": list(info["training"]["labels"]),
+        "sizes": network.config.to_dict(),
+        "words": words.config.to_dict(),
+        "vocabulary": list(words.vocabulary),
+        **info,
+    }
+    (temporary / _CONFIG).write_text(json.dumps(record) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def load_fast(folder: str | Path) -> tuple[HierarchicalNetwork, Words, dict[str, Any]]:
+    record = json.loads((Path(folder) / _CONFIG).read_text(encoding="utf-8"))
+    network = HierarchicalNetwork(HierarchicalConfig(**record["sizes"]))
+    network.load_state_dict(load_file(str(Path(folder) / _WEIGHTS)))
+    network.eval()
+    return network, Words(record.pop("vocabulary"), WordConfig.from_dict(record["words"])), record
 
 
 @dataclass(slots=True)

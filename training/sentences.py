@@ -113,8 +113,9 @@ def learn_sentences(
             ids, mask = padded([pieces[i] for i in part])
             hit = (rng.random(ids.shape) < drop) & (mask > 0)
             ids[hit] = rng.integers(*unknown, int(hit.sum()))
-            given = out(torch.relu(reader(torch.from_numpy(ids), torch.from_numpy(mask))))
-            loss = torch.nn.functional.mse_loss(given, targets[part])
+            with torch.autocast("cpu", torch.bfloat16, enabled=half_precision()):
+                given = out(torch.relu(reader(torch.from_numpy(ids), torch.from_numpy(mask))))
+            loss = torch.nn.functional.mse_loss(given.float(), targets[part])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -1,0 +1,74 @@
+"""What a run of the fast model starts from: a checkpoint, or a teacher's words and a sentence encoder's vectors."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import torch
+
+from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
+from pagelabel.model.words import WordConfig, Words
+from pagelabel.training.base import load_model
+from pagelabel.training.fast_config import FastConfig
+from pagelabel.training.fast_state import FastState, load_fast
+from pagelabel.training.sentences import learn_sentences
+
+
+class Base(NamedTuple):
+    """The checkpoint that a run starts from."""
+
+    network: HierarchicalNetwork
+    words: Words
+    info: dict[str, Any]
+
+
+def base_of(config: FastConfig) -> Base:
+    """The base of a run. Raises ValueError where it is not what `config` asks for."""
+    network, words, info = load_fast(str(config.base))
+    asked = config.words
+    for name, found, expected in (
+        ("labels", tuple(info["labels"]), config.labels),
+        ("sizes", network.config, HierarchicalConfig(words.size, len(config.labels), **asdict(config.sizes))),
+        ("words", words.config, WordConfig(asked.head_words, asked.tail_words, about=asked.about)),
+    ):
+        if found != expected:
+            raise ValueError(f"base {config.base}: its {name} are {found}, the config has {expected}")
+    return Base(network, words, info)
+
+
+def begin(config: FastConfig, words: Words, states: int, base: Base | None, *, first_stage: bool) -> FastState:
+    """The networks before their first step: those of the base, or with the vectors of the teacher's words and of
+    sentences."""
+    sizes = HierarchicalConfig(words.size, len(config.labels), **asdict(config.sizes))
+    network = HierarchicalNetwork(sizes)
+    settings = config.optim
+    if base is not None:
+        network.load_state_dict(base.network.state_dict())
+    elif first_stage:
+        if config.teacher is not None:
+            network.paragraphs.words.weight.data.copy_(word_vectors(words, config.teacher, sizes.word_size))
+        if config.sentences is not None:
+            learn_sentences(
+                network.paragraphs, words, config.sentences, settings.sentence_epochs, settings.drop_words, config.seed
+            )
+    to_states = torch.nn.Linear(network.page.head.in_features, states) if states else torch.nn.Identity()
+    parameters = [*network.parameters(), *to_states.parameters()]
+    optimizer = torch.optim.AdamW(parameters, settings.rate, weight_decay=settings.weight_decay)
+    return FastState(network, copy.deepcopy(network).eval(), to_states, optimizer)
+
+
+def word_vectors(words: Words, teacher: str, size: int) -> torch.Tensor:
+    """First vectors [words.size, size]: each word's mean word piece of the teacher, in the `size` directions of most
+    variance, scaled to the deviation of a fresh table. Ids that are no words stay random."""
+    checkpoint = load_model(teacher)
+    table = checkpoint.network.encoder.get_input_embeddings().weight.detach()
+    encoded = checkpoint.tokenizer.encode_batch_fast(list(words.vocabulary), add_special_tokens=False)
+    means = torch.stack([table[e.ids].mean(0) if e.ids else table[0] * 0 for e in encoded])
+    means = means - means.mean(0)
+    directions = torch.linalg.svd(means[: 4 * table.shape[1]] if len(means) < 64 else means, full_matrices=False)[2]
+    found = means @ directions[:size].T
+    out = torch.randn(words.size, size) * 0.3
+    out[1 : 1 + len(found), : found.shape[1]] = found * (0.3 / found.std().clamp_min(1e-6))
+    return out

@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from pagelabel.model.checkpoint import load_checkpoint, save_checkpoint
+from pagelabel.training.base import load_model
+from pagelabel.training.config import load_config
 from pagelabel.training.soup import mean_checkpoint, name_of
+from pagelabel.training.train import train
 
 
 def test_the_weights_are_the_mean(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -29,6 +32,24 @@ def test_checkpoints_of_other_labels_are_refused(tiny_checkpoint: Path) -> None:
     first = load_checkpoint(tiny_checkpoint)
     other = replace(first, info={**first.info, "labels": ["a", "b"]})
     with pytest.raises(ValueError, match="labels differ"):
+        mean_checkpoint([other, first])
+
+
+def test_a_bundle_is_averaged_with_what_was_trained_from_it(
+    toy_config: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    config = load_config(toy_config)
+    config = replace(config, base=str(tiny_bundle), optim=replace(config.optim, epochs=1, evaluations=1))
+    models = [load_model(str(tiny_bundle)), load_model(str(train(config, tmp_path / "run")))]
+    weights = [[weight.detach().clone() for weight in model.network.parameters()] for model in models]
+    for mean, first, second in zip(mean_checkpoint(models).network.parameters(), *weights, strict=True):
+        torch.testing.assert_close(mean, (first + second) / 2)
+
+
+def test_encoders_of_another_kind_are_refused(tiny_checkpoint: Path) -> None:
+    first = load_checkpoint(tiny_checkpoint)
+    other = replace(first, info={**first.info, "encoder": {**first.info["encoder"], "hidden_act": "relu"}})
+    with pytest.raises(ValueError, match="differ in hidden_act"):
         mean_checkpoint([other, first])
 
 

@@ -20,15 +20,21 @@ import torch
 from pagelabel.model.checkpoint import Checkpoint, save_checkpoint
 from pagelabel.training.base import load_model
 
+# What an encoder's config says that its weights do not depend on; a bundle's has come another way than a checkpoint's.
+_IDLE = dict.fromkeys(("_name_or_path", "transformers_version", "dtype"))
+
 
 def mean_checkpoint(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
     """The mean of the weights, with tokenizer, encoding and history of the last one; its `info` names the others under
     `averaged`. Raises ValueError where labels, encoders or vocabularies differ."""
     last = checkpoints[-1]
     for other in checkpoints[:-1]:
-        for what in ("labels", "encoder"):
-            if other.info[what] != last.info[what]:
-                raise ValueError(f"{what} differ: {other.info[what]} and {last.info[what]}")
+        if other.info["labels"] != last.info["labels"]:
+            raise ValueError(f"labels differ: {other.info['labels']} and {last.info['labels']}")
+        ours, theirs = ({**checkpoint.info["encoder"], **_IDLE} for checkpoint in (last, other))
+        changed = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
+        if changed:
+            raise ValueError(f"the encoders differ in {', '.join(changed)}")
         if other.tokenizer.get_vocab() != last.tokenizer.get_vocab():
             raise ValueError("the vocabularies differ")
     states = [checkpoint.network.state_dict() for checkpoint in checkpoints]

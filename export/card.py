@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pagelabel.model.bundle import FLAT, HIERARCHICAL, RESCORER, BundleConfig
+from pagelabel.model.bundle import FLAT, HIERARCHICAL, BundleConfig
 from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.report import GroupScore
 from pagelabel.training.soup import mean_name
@@ -27,12 +27,6 @@ _FILES = {
 }
 _ABOUT = {"title": "title", "url": "address"}
 
-_RESCORER = """## Rescorer
-
-Learnt in {epochs} epochs (seed {seed}) from the logits that fast models gave {pages:,} pages and views of sites which
-they were not trained on: how is in the README under Train. Parity above is of the model alone, scores are of both.
-"""
-
 _LIMITS = """## Limits
 
 English, mostly news pages; other languages were not measured. Pages that are not articles (forums, shops, section
@@ -49,8 +43,6 @@ right behind a donation box inside an article taken for `donation`; quotes witho
 def model_card(config: BundleConfig, evaluations: dict[str, Evaluation]) -> str:
     """Markdown: recipe, scores by set, label, kind and view, calibration, parity and the commands that made them."""
     files = _FILES[config.network]
-    if RESCORER in config.files:
-        files += f", `{RESCORER}` (what the model says of a page's paragraphs, read beside each other once more)"
     about = " and ".join(_ABOUT[name] for name in config.encoding.about)
     read = f" Where they are known, it reads the page's {about}, too." if about else ""
     parts = [_INTRO.format(labels=", ".join(f"`{label}`" for label in config.labels), files=files, about=read)]
@@ -58,8 +50,6 @@ def model_card(config: BundleConfig, evaluations: dict[str, Evaluation]) -> str:
         parts.append(_scores(name, evaluation))
     flat = config.network == FLAT
     parts += [_parity(config), _recipe(config)] if flat else [_fast_parity(config), _fast_recipe(config)]
-    if config.provenance.get("rescorer"):
-        parts.append(_RESCORER.format(**config.provenance["rescorer"]))
     parts.append(_LIMITS)
     return "\n".join(parts)
 

@@ -20,22 +20,10 @@ from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_fp32, write_int8
 from pagelabel.export.parity import Logits, Parity, Tolerance, measure, same_tokens
 from pagelabel.export.reference import reference_rows
-from pagelabel.export.rescoring import Rescoring, put_rescorer
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages
 from pagelabel.flat import FlatModel
 from pagelabel.labeler import Labeler
-from pagelabel.model.bundle import (
-    CARD,
-    CONFIG,
-    FILES,
-    FLAT,
-    MODEL,
-    REFERENCE,
-    TOKENIZER,
-    BundleConfig,
-    find_bundle,
-    sha256,
-)
+from pagelabel.model.bundle import CARD, CONFIG, FILES, FLAT, MODEL, REFERENCE, TOKENIZER, BundleConfig, sha256
 from pagelabel.model.checkpoint import Checkpoint, is_checkpoint
 from pagelabel.model.encoding import Encoder
 from pagelabel.sessions import open_session
@@ -46,15 +34,10 @@ _TORCH_PAGES = 40
 
 
 def export(
-    checkpoint: str | Path,
-    output: str | Path,
-    *,
-    dev: Sequence[str] = (),
-    rescorer: str | Path | None = None,
-    tolerance: Tolerance | None = None,
+    checkpoint: str | Path, output: str | Path, *, dev: Sequence[str] = (), tolerance: Tolerance | None = None
 ) -> Path:
     """Write the bundle of a checkpoint (or of a bundle, whose decisions are then fitted to other pages) to `output`,
-    replacing a bundle there. `rescorer` is a file of `pagelabel.training.rescore`; a bundle's own is kept without.
+    replacing a bundle there.
 
     Temperature, transitions and thresholds are fitted, and parity and scores measured, on the labelled pages of `dev`
     (by default the dev files of the training run). Raises ExportError when a parity level is not reached and
@@ -64,23 +47,13 @@ def export(
     loaded = load_model(checkpoint)
     loaded.network.encoder.set_attn_implementation("eager")
     sets = dev_sets(list(dev) or list(loaded.info.get("dev", ())), loaded.labels)
-    from_bundle = not is_checkpoint(checkpoint)
-    if rescorer is None and from_bundle:
-        rescorer = find_bundle(checkpoint)
     with new_bundle(output) as folder:
-        rescoring = put_rescorer(rescorer, folder, loaded.labels)
-        _write(loaded, sets, folder, rescoring, tolerance or Tolerance(), from_bundle=from_bundle)
+        _write(loaded, sets, folder, tolerance or Tolerance(), from_bundle=not is_checkpoint(checkpoint))
     return output
 
 
 def _write(
-    checkpoint: Checkpoint,
-    sets: dict[str, list[Page]],
-    folder: Path,
-    rescoring: Rescoring,
-    tolerance: Tolerance,
-    *,
-    from_bundle: bool,
+    checkpoint: Checkpoint, sets: dict[str, list[Page]], folder: Path, tolerance: Tolerance, *, from_bundle: bool
 ) -> None:
     pages = [page for pages in sets.values() for page in pages]
     checkpoint.tokenizer.save(str(folder / TOKENIZER))
@@ -97,19 +70,17 @@ def _write(
         _say("comparing torch, fp32 and int8")
         fp32_labeler = Labeler(config, FlatModel(encoder, open_session(fp32, None)))
         parity = _parity(checkpoint, fp32_labeler, encoder, pages, logits, tolerance)
-    logits = rescoring.rescored(logits, pages)
     config = fit_decisions(config, logits, pages)
-    rows = reference_rows(checkpoint.network, encoder, config, reference_pages(), rescoring)
+    rows = reference_rows(checkpoint.network, encoder, config, reference_pages())
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     (folder / REFERENCE).write_text("".join(lines), encoding="utf-8")
     scores = evaluations(sets, logits, config)
     config = replace(
         config,
-        sha256={name: sha256(folder / name) for name in (*FILES[FLAT], *rescoring.files)},
+        sha256={name: sha256(folder / name) for name in FILES[FLAT]},
         provenance={
             "checkpoint": {**_portable(checkpoint.info), "encoder": _encoder(checkpoint.info)},
             "parity": {**parity.to_dict(), "from_bundle": from_bundle},
-            **({"rescorer": rescoring.info} if rescoring.files else {}),
             "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
         },
     )

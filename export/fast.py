@@ -23,8 +23,7 @@ from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_graph, write_int8
 from pagelabel.export.parity import Logits
-from pagelabel.export.reference import decided, known_of
-from pagelabel.export.rescoring import Rescoring, put_rescorer
+from pagelabel.export.reference import known_of
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.labeler import Labeler
@@ -131,9 +130,7 @@ def torch_logits(network: HierarchicalNetwork, words: Words, page: Page) -> Logi
     return torch.cat(rows).numpy()
 
 
-def export_fast(
-    checkpoint: str | Path, output: str | Path, *, dev: Sequence[str] = (), rescorer: str | Path | None = None
-) -> Path:
+def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str] = ()) -> Path:
     """As `pagelabel.export.export.export`, for a checkpoint of `pagelabel.training.fast`. Raises ExportError where the
     graphs do not give torch's labels."""
     network, words, info = load_fast(checkpoint)
@@ -144,7 +141,6 @@ def export_fast(
     with new_bundle(output) as folder:
         (folder / WORDS).write_text("".join(word + "\n" for word in words.vocabulary), encoding="utf-8")
         write_graphs(network, folder)
-        rescoring = put_rescorer(rescorer, folder, labels)
         config = BundleConfig(labels, words.config, 1.0, {}, {}, {})
         model = HierarchicalModel.load(folder, words.config, None, 0)
         if model.words.vocabulary != words.vocabulary:
@@ -152,17 +148,15 @@ def export_fast(
         labeler = Labeler(config, model)
         logits = [labeler.logits(page) for page in pages]
         parity = _parity(network, words, pages, logits)
-        logits = rescoring.rescored(logits, pages)
         config = fit_decisions(config, logits, pages)
-        (folder / REFERENCE).write_text("".join(_reference(network, words, config, rescoring)), encoding="utf-8")
+        (folder / REFERENCE).write_text("".join(_reference(network, words, config)), encoding="utf-8")
         scores = evaluations(sets, logits, config)
         config = replace(
             config,
-            sha256={name: sha256(folder / name) for name in (*FILES[HIERARCHICAL], *rescoring.files)},
+            sha256={name: sha256(folder / name) for name in FILES[HIERARCHICAL]},
             provenance={
                 "checkpoint": _without_folders(info),
                 "parity": parity,
-                **({"rescorer": rescoring.info} if rescoring.files else {}),
                 "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
             },
         )
@@ -209,7 +203,7 @@ def _parity(
     }
 
 
-def _reference(network: HierarchicalNetwork, words: Words, config: BundleConfig, rescoring: Rescoring) -> list[str]:
+def _reference(network: HierarchicalNetwork, words: Words, config: BundleConfig) -> list[str]:
     lines = []
     for page in reference_pages():
         logits = torch_logits(network, words, page)
@@ -217,7 +211,8 @@ def _reference(network: HierarchicalNetwork, words: Words, config: BundleConfig,
             **known_of(page),
             "words": [words.ids(text) for text in [*words.about(page), *page.paragraphs]],
             "features": [[round(float(value), 6) for value in row] for row in page_features(page.paragraphs)],
-            **decided(page, logits, config, rescoring),
+            "logits": [[round(float(value), 5) for value in row] for row in logits],
+            "labels": config.decide(logits)[0],
         }
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     return lines
@@ -228,9 +223,8 @@ def main() -> int:
     parser.add_argument("checkpoint")
     parser.add_argument("-o", "--output", required=True)
     parser.add_argument("--dev", nargs="+", default=[])
-    parser.add_argument("--rescorer", help="a file of pagelabel.training.rescore, to stand behind the model")
     args = parser.parse_args()
-    print(export_fast(args.checkpoint, args.output, dev=args.dev, rescorer=args.rescorer))
+    print(export_fast(args.checkpoint, args.output, dev=args.dev))
     return 0
 
 

@@ -6,18 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pagelabel.data.page import Page
-from pagelabel.export.parity import Logits, torch_logits
-from pagelabel.export.rescoring import Rescoring
+from pagelabel.export.parity import torch_logits
 from pagelabel.model.bundle import BundleConfig
 from pagelabel.model.encoding import Encoder
 from pagelabel.model.network import PageNetwork
 
 
 def reference_rows(
-    network: PageNetwork, encoder: Encoder, config: BundleConfig, pages: Sequence[Page], rescoring: Rescoring
+    network: PageNetwork, encoder: Encoder, config: BundleConfig, pages: Sequence[Page]
 ) -> Iterator[dict[str, Any]]:
-    """One row a page: what is known of it, windows (token ids), features, the model's logits (fp32, 5 decimals), those
-    of the rescorer, where there is one, and labels."""
+    """One row a page: what is known of it, windows (token ids), features, logits (fp32, 5 decimals) and labels."""
     for page in pages:
         logits = torch_logits(network, encoder, page)
         windows = list(encoder.windows(page))
@@ -29,16 +27,9 @@ def reference_rows(
                 for window in windows
                 for row in window.features[window.core_markers]
             ],
-            **decided(page, logits, config, rescoring),
+            "logits": [[round(float(value), 5) for value in row] for row in logits],
+            "labels": config.decide(logits)[0],
         }
-
-
-def decided(page: Page, logits: Logits, config: BundleConfig, rescoring: Rescoring) -> dict[str, Any]:
-    """Logits of a reference page, as they are and rescored, and its labels."""
-    (rescored,) = rescoring.rescored([logits], [page])
-    fields = {"logits": logits, **({"rescored": rescored} if rescoring.files else {})}
-    numbers = {name: [[round(float(value), 5) for value in row] for row in rows] for name, rows in fields.items()}
-    return {**numbers, "labels": config.decide(rescored)[0]}
 
 
 def known_of(page: Page) -> dict[str, Any]:

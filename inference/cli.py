@@ -64,7 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--dev", nargs="+", default=[], help="labelled pages for calibration (default: those of the run)"
     )
-    export.add_argument("--rescorer", help="a file of pagelabel.training.rescore, to stand behind the model")
     export.set_defaults(run=_export)
 
     info = verbs.add_parser("info", help="what a bundle is: labels, settings, scores, where it came from")
@@ -95,7 +94,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from pagelabel.export.export import export
 
-    print(export(args.checkpoint, args.output, dev=args.dev, rescorer=args.rescorer))
+    print(export(args.checkpoint, args.output, dev=args.dev))
     return 0
 
 

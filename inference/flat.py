@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from pagelabel.data.page import Page
 from pagelabel.model.bundle import MODEL, TOKENIZER
 from pagelabel.model.encoding import Encoder, EncodingConfig
+from pagelabel.model.features import page_features
 from pagelabel.sessions import open_session
 
 
@@ -29,25 +30,19 @@ class FlatModel:
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         return cls(Encoder(tokenizer, encoding), open_session(folder / MODEL, threads))
 
-    def logits(
-        self, pages: Sequence[Page], features: Sequence[npt.NDArray[np.float32]]
-    ) -> list[npt.NDArray[np.float32]]:
-        """Logits [N, labels] of each page's paragraphs, whose `features` are [N, F]; each distinct paragraph text is
-        tokenized once."""
+    def logits(self, pages: Sequence[Page]) -> list[npt.NDArray[np.float32]]:
+        """Logits [N, labels] of each page's paragraphs; each distinct paragraph text is tokenized once."""
         pieces = iter(self.encoder.tokenize([text for page in pages for text in page.paragraphs]))
-        return [
-            self._page(page, [next(pieces) for _ in page.paragraphs], known)
-            for page, known in zip(pages, features, strict=True)
-        ]
+        return [self._page(page, [next(pieces) for _ in page.paragraphs]) for page in pages]
 
     def encoded(self, page: Page) -> list[list[int]]:
         """Token ids of each window of a page: what a port must get, too."""
         return [window.ids.tolist() for window in self.encoder.windows(page)]
 
-    def _page(self, page: Page, pieces: list[list[int]], features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _page(self, page: Page, pieces: list[list[int]]) -> npt.NDArray[np.float32]:
         rows = []
         head = self.encoder.head(self.encoder.about(page))
-        for window in self.encoder.pack(pieces, features, head):
+        for window in self.encoder.pack(pieces, page_features(page.paragraphs), head):
             feed = {"input_ids": window.ids[None], "features": window.features[None]}
             rows.append(self._session.run(["logits"], feed)[0][0, window.core_markers])
         return np.concatenate(rows)

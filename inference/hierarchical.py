@@ -11,6 +11,7 @@ import onnxruntime
 
 from pagelabel.data.page import Page
 from pagelabel.model.bundle import PAGE, PARAGRAPHS, WORDS
+from pagelabel.model.features import page_features
 from pagelabel.model.words import WordConfig, Words, packed
 from pagelabel.sessions import open_session
 
@@ -45,10 +46,8 @@ class HierarchicalModel:
         paragraphs, page = (open_session(folder / name, threads) for name in (PARAGRAPHS, PAGE))
         return cls(Words(vocabulary, config), paragraphs, page, cache)
 
-    def logits(
-        self, pages: Sequence[Page], features: Sequence[npt.NDArray[np.float32]]
-    ) -> list[npt.NDArray[np.float32]]:
-        """Logits [N, labels] of each page's paragraphs, whose `features` are [N, F]."""
+    def logits(self, pages: Sequence[Page]) -> list[npt.NDArray[np.float32]]:
+        """Logits [N, labels] of each page's paragraphs."""
         read = [self._texts(page) for page in pages]
         places: dict[str, int] = {}
         for texts in read:
@@ -56,8 +55,8 @@ class HierarchicalModel:
                 places.setdefault(text, len(places))
         vectors = self._vectors(list(places))
         return [
-            self._logits(known, vectors[[places[text] for text in texts]])
-            for known, texts in zip(features, read, strict=True)
+            self._logits(page.paragraphs, vectors[[places[text] for text in texts]])
+            for page, texts in zip(pages, read, strict=True)
         ]
 
     def encoded(self, page: Page) -> list[list[int]]:
@@ -67,11 +66,12 @@ class HierarchicalModel:
     def _texts(self, page: Page) -> list[str]:
         return [*self.words.about(page), *page.paragraphs]
 
-    def _logits(self, features: npt.NDArray[np.float32], vectors: Vectors) -> npt.NDArray[np.float32]:
+    def _logits(self, paragraphs: Sequence[str], vectors: Vectors) -> npt.NDArray[np.float32]:
+        features = page_features(paragraphs)
         about = len(vectors) - len(features)
         blank = np.zeros((about, features.shape[1]), dtype=np.float32)
         rows = []
-        for first, start, stop, end in self.words.spans(len(features)):
+        for first, start, stop, end in self.words.spans(len(paragraphs)):
             feed = {
                 "vectors": np.concatenate([vectors[:about], vectors[about + first : about + end]]),
                 "features": np.concatenate([blank, features[first:end]]),

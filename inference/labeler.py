@@ -12,10 +12,8 @@ import numpy.typing as npt
 from pagelabel.data.page import Page
 from pagelabel.flat import FlatModel
 from pagelabel.hierarchical import HierarchicalModel
-from pagelabel.model.bundle import RESCORER, BundleConfig, find_bundle, read_bundle
+from pagelabel.model.bundle import BundleConfig, find_bundle, read_bundle
 from pagelabel.model.encoding import EncodingConfig
-from pagelabel.model.features import page_features
-from pagelabel.rescorer import Rescorer
 
 # Pages are read together up to this many paragraphs: menus come again and again, and each text is read once.
 _BATCH_PARAGRAPHS = 2048
@@ -29,12 +27,9 @@ class Labeler:
     A page's labels and scores depend on that page alone, not on which pages are labelled with it.
     """
 
-    def __init__(
-        self, config: BundleConfig, model: FlatModel | HierarchicalModel, rescorer: Rescorer | None = None
-    ) -> None:
+    def __init__(self, config: BundleConfig, model: FlatModel | HierarchicalModel) -> None:
         self.config = config
         self.model = model
-        self._rescorer = rescorer
 
     @classmethod
     def load(
@@ -48,10 +43,9 @@ class Labeler:
         """
         folder = find_bundle(bundle)
         config = read_bundle(folder)
-        rescorer = Rescorer(folder, threads) if RESCORER in config.files else None
         if isinstance(config.encoding, EncodingConfig):
-            return cls(config, FlatModel.load(folder, config.encoding, threads), rescorer)
-        return cls(config, HierarchicalModel.load(folder, config.encoding, threads, cache), rescorer)
+            return cls(config, FlatModel.load(folder, config.encoding, threads))
+        return cls(config, HierarchicalModel.load(folder, config.encoding, threads, cache))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -77,7 +71,7 @@ class Labeler:
         yield from self._label_batch(batch)
 
     def logits(self, page: Page | Sequence[str]) -> npt.NDArray[np.float32]:
-        """Logits of a page's paragraphs, float32 [N, labels]: the model's, or the rescorer's where there is one."""
+        """Raw logits of a page's paragraphs, float32 [N, labels]."""
         return self._logits([_page(page, 0)])[0]
 
     def _label_batch(self, pages: list[Page]) -> Iterator[Page]:
@@ -86,12 +80,7 @@ class Labeler:
             yield replace(page, labels=labels, scores=[round(score, 4) for score in scores])
 
     def _logits(self, pages: Sequence[Page]) -> list[npt.NDArray[np.float32]]:
-        filled = [page for page in pages if page.paragraphs]
-        features = [page_features(page.paragraphs) for page in filled]
-        logits = self.model.logits(filled, features)
-        if self._rescorer is not None:
-            logits = [self._rescorer(rows, known) for rows, known in zip(logits, features, strict=True)]
-        found = iter(logits)
+        found = iter(self.model.logits([page for page in pages if page.paragraphs]))
         return [next(found) if page.paragraphs else np.empty((0, len(self.labels)), dtype=np.float32) for page in pages]
 
 

@@ -3,7 +3,7 @@
 | file | what |
 |---|---|
 | `config.json` | format, network, labels in logit order, encoding, what decides (see `decide`), sha256, provenance |
-| `reference.jsonl` | pages with ids, features, fp32 logits (rescored ones, too) and labels: any port can check itself |
+| `reference.jsonl` | pages with ids, features, fp32 logits and labels, so that any port can check itself |
 | `README.md` | the model card |
 
 and of a flat network
@@ -20,14 +20,6 @@ or of a hierarchical one
 | `paragraphs.onnx` | `words` int64 [V] (distinct ids), `places` int64 [P, L] to `vectors` float32 [P, D], see below |
 | `page.onnx` | `vectors` float32 [N, D], `features` float32 [N, F] to `logits` float32 [N, labels] |
 | `words.txt` | the vocabulary, a word a line; line n (from 1) has id n |
-
-either may have
-
-| | |
-|---|---|
-| `rescorer.onnx` | `logits` float32 [N, labels] and `features` float32 [N, F] of a page to `rescored` [N, labels] |
-
-whose `rescored` stand in the place of the logits then.
 
 `places` are, of P paragraphs, from 1 each word's place in `words`, and 0 behind the last word; sizes are at least 2.
 """
@@ -48,14 +40,11 @@ from pagelabel.model.decoding import best_path
 from pagelabel.model.encoding import EncodingConfig
 from pagelabel.model.words import WordConfig
 
-FORMAT = 4
-"""Written. Formats 1, which has no transitions, 2, whose encoding has no `about`, and 3, which has no rescorer, are
-read as well."""
+FORMAT = 3
+"""Written. Formats 1, which has no transitions, and 2, whose encoding has no `about`, are read as well."""
 CONFIG, REFERENCE, CARD = "config.json", "reference.jsonl", "README.md"
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
 PARAGRAPHS, PAGE, WORDS = "paragraphs.onnx", "page.onnx", "words.txt"
-RESCORER = "rescorer.onnx"
-"""A file that a bundle may have: see `pagelabel.model.rescorer`."""
 FLAT, HIERARCHICAL = "flat", "hierarchical"
 FILES = {FLAT: (MODEL, TOKENIZER, REFERENCE), HIERARCHICAL: (PARAGRAPHS, PAGE, WORDS, REFERENCE)}
 """By network: the files with a sha256 in the config."""
@@ -84,11 +73,6 @@ class BundleConfig:
     def network(self) -> str:
         """Which of `FILES` the bundle has; it follows from the encoding."""
         return FLAT if isinstance(self.encoding, EncodingConfig) else HIERARCHICAL
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The bundle's files, beside the config itself and the card."""
-        return (*FILES[self.network], *((RESCORER,) if RESCORER in self.sha256 else ()))
 
     def probabilities(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Calibrated probabilities of logits, both [N, labels]."""
@@ -193,7 +177,7 @@ def read_bundle(folder: str | Path) -> BundleConfig:
         config = BundleConfig.from_json((folder / CONFIG).read_text(encoding="utf-8"))
     except (BundleError, UnicodeDecodeError) as error:
         raise BundleError(f"{folder / CONFIG}: {error}") from error
-    for name in config.files:
+    for name in FILES[config.network]:
         expected = config.sha256.get(name)
         if not (folder / name).is_file():
             raise BundleError(f"{folder / name}: missing; the bundle is incomplete, copy or export it again")

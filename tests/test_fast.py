@@ -23,7 +23,6 @@ from pagelabel.export.fast import export_fast, torch_logits
 from pagelabel.export.writing import ExportError
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.model.bundle import HIERARCHICAL, read_bundle
-from pagelabel.model.features import page_features
 from pagelabel.training import fast as module
 from pagelabel.training.fast import train_fast
 from pagelabel.training.fast_config import load_fast_config
@@ -164,20 +163,18 @@ def test_the_graphs_give_the_logits_of_torch(bundle: Path, checkpoint: Path) -> 
 def test_logits_do_not_depend_on_what_is_read_beside(bundle: Path) -> None:
     pages = [*toy_pages(20), Page("one", ["Menu"]), Page("long", ["x"] * 900)]
     model = Labeler.load(bundle, threads=1, cache=0).model
-    features = [page_features(page.paragraphs) for page in pages]
-    together = model.logits(pages, features)
-    for page, known, logits in zip(pages, features, together, strict=True):
-        assert np.array_equal(model.logits([page], [known])[0], logits)
+    together = model.logits(pages)
+    for page, logits in zip(pages, together, strict=True):
+        assert np.array_equal(model.logits([page])[0], logits)
 
 
 def test_the_cache_changes_nothing_but_the_work(bundle: Path) -> None:
     pages = toy_pages(20)
-    features = [page_features(page.paragraphs) for page in pages]
-    plain = Labeler.load(bundle, threads=1, cache=0).model.logits(pages, features)
+    plain = Labeler.load(bundle, threads=1, cache=0).model.logits(pages)
     model = Labeler.load(bundle, threads=1, cache=6).model
     assert isinstance(model, HierarchicalModel)
     for _ in range(2):
-        found = [model.logits([page], [known])[0] for page, known in zip(pages, features, strict=True)]
+        found = [model.logits([page])[0] for page in pages]
         assert all(np.array_equal(a, b) for a, b in zip(found, plain, strict=True))
     assert model.hits > 0
     assert len(model._young) + len(model._old) <= 7

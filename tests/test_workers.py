@@ -65,10 +65,10 @@ def test_a_page_that_cannot_be_labelled_is_told_and_the_others_are_labelled(
     labeler = Labeler.load(tiny_bundle, threads=1)
     logits = labeler.model.logits
 
-    def failing(pages: list[Page], features: object) -> object:
+    def failing(pages: list[Page]) -> object:
         if any("poison" in page.paragraphs for page in pages):
             raise MemoryError("no room")
-        return logits(pages, features)  # type: ignore[arg-type]
+        return logits(pages)
 
     monkeypatch.setattr(labeler.model, "logits", failing)
     pages: list[Item] = [Page("a", ["Menu"]), Page("b", ["poison"]), Page("c", ["Donate"])]

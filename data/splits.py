@@ -24,11 +24,6 @@ def _host(url: str | None) -> str | None:
         return None
 
 
-def part_of(page: Page, parts: int) -> int:
-    """Which of `parts` parts the page's site is in, by a hash: 0 to parts - 1."""
-    return int.from_bytes(hashlib.sha256(site_of(page).encode("utf-8", "replace")).digest()[:8], "big") % parts
-
-
 def split_by_site(pages: Sequence[Page], share: float, seed: int) -> tuple[list[Page], list[Page]]:
     """(rest, held out): about `share` of the sites are held out, chosen by a hash of seed and site, so that a
     page added later never moves another one to the other side. Of two or more sites at least one is held out: where

@@ -13,7 +13,6 @@ import json
 import os
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +22,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from tqdm import tqdm
 from transformers import set_seed
 
-from pagelabel.data.page import Page
-from pagelabel.data.splits import part_of, split_by_site
+from pagelabel.data.splits import split_by_site
 from pagelabel.model.hierarchical import HierarchicalNetwork
 from pagelabel.model.words import Words
 from pagelabel.training.fast_config import FastConfig, load_fast_config
@@ -35,27 +33,26 @@ from pagelabel.training.listings import listing_pages
 from pagelabel.training.pages import load_pages
 from pagelabel.training.precision import half_precision
 from pagelabel.training.student import Targets, loss_of
-from pagelabel.training.teacher import write_rows
 
 _STATE = "state.safetensors"
 
 
 @torch.no_grad()
-def predict(network: HierarchicalNetwork, rows: Rows, words: Words) -> list[npt.NDArray[np.float32]]:
-    """Logits [N, labels] of each page, read in the windows that labelling reads."""
+def predict(network: HierarchicalNetwork, rows: Rows, words: Words) -> list[npt.NDArray[np.int64]]:
+    """Label ids of each page, read in the windows that labelling reads."""
     network.eval()
     rng = np.random.default_rng(0)
     out = []
     for row in rows.rows:
-        found = np.zeros(row.targets.shape, dtype=np.float32)
+        labels = np.zeros(len(row.labels), dtype=np.int64)
         full = rows.batch([(row, range(len(row.labels)))], Noise(), rng)
         vectors = network.paragraphs(full.ids, full.words)[full.places]
         about = len(row.about)
         for first, start, stop, end in words.spans(len(row.labels)):
             inside = [*range(about), *range(about + first, about + end)]
             logits = network.page(vectors[:, inside], full.features[:, inside])[0]
-            found[start:stop] = logits[about + start - first : about + stop - first].numpy()
-        out.append(found)
+            labels[start:stop] = logits[about + start - first : about + stop - first].argmax(-1).numpy()
+        out.append(labels)
     return out
 
 
@@ -63,7 +60,7 @@ def scores(network: HierarchicalNetwork, dev: dict[str, Rows], words: Words) -> 
     out = {}
     for name, rows in dev.items():
         gold = np.concatenate([row.labels for row in rows.rows])
-        given = np.concatenate(predict(network, rows, words)).argmax(1)
+        given = np.concatenate(predict(network, rows, words))
         out[f"{name}_macro_f1"] = float(f1_score(gold, given, labels=np.unique(gold), average="macro"))
         out[f"{name}_accuracy"] = float(accuracy_score(gold, given))
     out["macro_f1"] = float(np.mean([value for key, value in out.items() if key.endswith("_macro_f1")]))
@@ -89,13 +86,8 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
     if config.data.dev:
         dev = {Path(file).name.split(".")[0]: load_pages([file], config.labels) for file in config.data.dev}
     else:
-        pages, some = split_by_site(pages, config.data.dev_share, config.seed)
-        dev = {"dev": some}
-    held: list[Page] = []
-    if config.hold_out is not None:
-        part, of = config.hold_out
-        held = [page for page in pages if part_of(page, of) == part]
-        pages = [page for page in pages if part_of(page, of) != part]
+        pages, held = split_by_site(pages, config.data.dev_share, config.seed)
+        dev = {"dev": held}
     if config.augment.listings:
         pages = pages + listing_pages(pages, config.augment.listings, config.seed, config.labels)
     base = None if config.base is None else base_of(config)
@@ -132,9 +124,6 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
                 save_fast(output / "best", state.averaged, words, info)
         state.epoch, state.seconds = epoch + 1, time.time() - started
         state.save(stored, config)
-    if held:
-        logits = predict(state.averaged, Rows(held, words, config.labels, 1.0), words)
-        write_rows(output / "held-out.safetensors", held, logits)
     return output / "best"
 
 
@@ -169,15 +158,8 @@ def main() -> int:
     parser.add_argument("--config", required=True)
     parser.add_argument("-o", "--output", required=True)
     parser.add_argument("--resume", action="store_true", help="go on with the run that is in the output folder")
-    parser.add_argument("--hold-out", metavar="K/N", help="leave out part K of N of the sites, and write their logits")
     args = parser.parse_args()
-    config = load_fast_config(args.config)
-    if args.hold_out:
-        part, parts = (int(number) for number in args.hold_out.split("/"))
-        if not 0 <= part < parts:
-            parser.error(f"--hold-out should be K/N with K from 0 to N - 1, found {args.hold_out}")
-        config = replace(config, hold_out=(part, parts))
-    print(train_fast(config, args.output, resume=args.resume))
+    print(train_fast(load_fast_config(args.config), args.output, resume=args.resume))
     return 0
 
 

@@ -69,9 +69,6 @@ class FastOptim:
 class FastConfig:
     """Everything that decides a run of the fast model.
 
-    With `hold_out` (k, n), training leaves out the sites of part k of n, and writes the logits of their pages to
-    `held-out.safetensors` in its folder: what a rescorer learns from (`pagelabel.training.rescore`).
-
     `base` is a checkpoint of the fast model to go on from, with its vocabulary; what is learnt before the pages is left
     out then.
     `teacher` is a checkpoint, a bundle or `accurate`: its word pieces give the words their first vectors.
@@ -82,7 +79,6 @@ class FastConfig:
     vectors."""
 
     name: str = "config"
-    hold_out: tuple[int, ...] | None = None
     base: str | None = None
     teacher: str | None = None
     sentences: str | None = None

@@ -106,7 +106,7 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
     started = time.time() - state.seconds
     for epoch in tqdm(range(state.epoch, config.optim.epochs), disable=not sys.stderr.isatty(), unit="epoch"):
         state.network.train()
-        # Laid out when it begins: all of twelve at once took 3 GB.
+        # Laid out when it begins: only one epoch is in memory at a time.
         plan = list(epoch_parts(rows.rows, config, epoch))
         for i, parts in enumerate(plan, 1):
             state.step += 1

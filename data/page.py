@@ -59,7 +59,7 @@ class Page:
         record.update(self.extra)
         # A lone surrogate (possible in JSON as "\ud800") cannot be written as UTF-8, so it stays escaped.
         line = json.dumps(record, ensure_ascii=False)
-        return line if _is_unicode(line) else json.dumps(record)
+        return line if is_unicode(line) else json.dumps(record)
 
     @classmethod
     def from_record(cls, record: object, default_id: str) -> Page:
@@ -110,7 +110,8 @@ class PageError:
         return json.dumps({"source": self.source, "position": self.position, "cause": self.cause})
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether `text` can be written as UTF-8: without lone surrogates (possible in JSON)."""
     try:
         text.encode()
     except UnicodeEncodeError:

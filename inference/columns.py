@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, BinaryIO
 
-from pagelabel.data.page import Page
+from pagelabel.data.page import Page, is_unicode
 
 _GROUP_PAGES = 500
 _GROUP_CHARACTERS = 32_000_000
@@ -82,7 +82,7 @@ def _row(page: Page, types: dict[str, type]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "id": _clean(page.id),
         "url": _clean(page.url),
-        "paragraphs": _clean_texts(page.paragraphs),
+        "paragraphs": page.paragraphs if is_unicode("".join(page.paragraphs)) else [*map(_clean, page.paragraphs)],
         "labels": page.labels,
         "scores": page.scores,
     }
@@ -102,14 +102,6 @@ def _fits(value: Any, kind: type) -> bool:
     if kind is float:
         return type(value) is float or (type(value) is int and abs(value) <= 1 << 53)
     return value is None or type(value) is kind
-
-
-def _clean_texts(texts: list[str]) -> list[str]:
-    try:
-        "".join(texts).encode()
-    except UnicodeEncodeError:
-        return [_clean(text) for text in texts]
-    return texts
 
 
 def _clean(value: Any) -> Any:

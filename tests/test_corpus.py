@@ -34,14 +34,15 @@ def test_files():
     files = corpus_files()
     assert files == sorted(files)
     names = (
-        "appeals blogs broadcast cards comments companies extracts hard indexes "
-        "institutions local misc near_appeals oldweb quotes threads voices"
+        "appeals archives blogs broadcast cards comments companies diaries digests drives extracts giving hard indexes "
+        "institutions leftovers letters local misc near_appeals newsrooms oldweb portals quotes replies roundups "
+        "sayings threads voices"
     )
     assert [Path(file).name for file in files] == [f"{name}.jsonl" for name in names.split()]
 
 
 def test_pages(pages):
-    assert len(pages) >= 240
+    assert len(pages) >= 900
     assert len({page.id for page in pages}) == len(pages)
     for page in pages:
         assert page.paragraphs, page.id

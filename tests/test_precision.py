@@ -30,7 +30,8 @@ def test_bfloat16_is_for_cpus_that_have_instructions_for_it(
 # torch trips over its own deprecations.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
-def test_a_compiled_network_computes_the_same(tiny_checkpoint: Path) -> None:
+def test_a_compiled_network_computes_the_same(monkeypatch: pytest.MonkeyPatch, tiny_checkpoint: Path) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     network = load_checkpoint(tiny_checkpoint).network
     ids = torch.randint(5, 100, (2, 20), generator=torch.Generator().manual_seed(0))
     features = torch.rand(2, 20, len(FEATURE_NAMES), generator=torch.Generator().manual_seed(1))
@@ -44,3 +45,12 @@ def test_a_compiled_network_computes_the_same(tiny_checkpoint: Path) -> None:
     torch.testing.assert_close(after[1], before[1], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(after[0, :-4], before[0, :-4], atol=1e-4, rtol=1e-4)
     assert list(network.state_dict()) == names
+
+
+def test_with_amx_a_network_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, tiny_checkpoint: Path) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    network = load_checkpoint(tiny_checkpoint).network
+    before = network.encoder.config._attn_implementation
+    compile_network(network, network.encoder)
+    assert network.encoder.config._attn_implementation == before != "eager"
+    assert network._compiled_call_impl is None

@@ -34,9 +34,9 @@ def test_files():
     files = corpus_files()
     assert files == sorted(files)
     names = (
-        "appeals archives blogs broadcast cards comments companies diaries digests drives extracts giving hard indexes "
-        "institutions leftovers letters local misc near_appeals newsrooms oldweb portals quotes replies roundups "
-        "sayings threads voices"
+        "appeals archives blogs broadcast bulletins cards catalogues comments companies diaries digests "
+        "dispatches drives extracts giving hard indexes institutions leftovers letters local manuals misc "
+        "near_appeals newsrooms oldweb portals quotes reactions replies roundups sayings threads voices wrapped"
     )
     assert [Path(file).name for file in files] == [f"{name}.jsonl" for name in names.split()]
 

@@ -34,9 +34,10 @@ def test_files():
     files = corpus_files()
     assert files == sorted(files)
     names = (
-        "appeals archives blogs broadcast bulletins cards catalogues comments companies diaries digests "
-        "dispatches drives extracts giving hard indexes institutions leftovers letters local manuals misc "
-        "near_appeals newsrooms oldweb portals quotes reactions replies roundups sayings threads voices wrapped"
+        "appeals archives blogs broadcast bulletins cards catalogues clippings comments companies diaries digests "
+        "discussions dispatches drives excerpts extracts fragments frontpages giving hard indexes institutions "
+        "leftovers letters local mailbags manuals misc near_appeals newsrooms oldweb portals quotes reactions "
+        "replies roundups sayings shopfronts threads tipjars voices wrapped"
     )
     assert [Path(file).name for file in files] == [f"{name}.jsonl" for name in names.split()]
 

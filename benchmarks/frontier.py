@@ -3,6 +3,8 @@
     python benchmarks/frontier.py model/bundle model/fast runs/candidates/* --pages ../shared/data/dev.jsonl.gz \
         --out benchmarks/results
 
+Bundles that were shipped before are in the history (`git log -- model`): `git archive COMMIT model/fast | tar -x
+--strip-components=2 -C runs/candidates/NAME` takes one out.
 Accuracy is what each bundle's export measured on the files that its config names; speed is whole pages a second,
 tokenizing included, nothing cached between pages. Rounds go through the bundles in turn.
 """
@@ -17,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measured import measured
+from measured import cpu, measured
 
 from pagelabel import Labeler
 from pagelabel.model.bundle import read_bundle
@@ -47,8 +49,11 @@ def main() -> None:
     rows = [_row(folder, len(pages) / statistics.median(found)) for folder, found in times.items()]
     rows.sort(key=lambda row: -row["pages_per_second"])
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "frontier.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (args.out / "frontier.md").write_text(_table(rows), encoding="utf-8")
+    processor = cpu()
+    result = {"cpu": processor, "bundles": rows}
+    (args.out / "frontier.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    text = f"Whole pages a second on one core of {processor['name']}.\n\n{_table(rows)}"
+    (args.out / "frontier.md").write_text(text, encoding="utf-8")
     _plot(rows, args.out / "frontier.png")
     print(_table(rows))
 

@@ -99,7 +99,7 @@ python benchmarks/speed.py --pages ../shared/data/dev.jsonl.gz --html ../shared/
     --views ../shared/data/dev_views.jsonl.gz --out benchmarks/results
 ```
 
-[Accuracy against speed](benchmarks/results/frontier.md) of every model that was tried has a table and a plot.
+[Accuracy against speed](benchmarks/results/frontier.md) of every model that was shipped has a table and a plot.
 """
 
 

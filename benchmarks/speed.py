@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from measured import measured
+from measured import cpu, measured
 
 from pagelabel import Labeler, Page
 from pagelabel.model.bundle import HIERARCHICAL, SHIPPED, find_bundle
@@ -53,7 +53,7 @@ def main() -> None:
     contenders = {**_models(args.models, pages, measured(args.views)), **_peers(html)}
     times = _rounds(contenders, args.rounds)
     record = {
-        "cpu": _cpu(),
+        "cpu": cpu(),
         "python": platform.python_version(),
         "rounds": args.rounds,
         "pages_per_second": {name: _spread([contenders[name][0] / t for t in times[name]]) for name in times},
@@ -183,16 +183,6 @@ def _peak(name: str, pages: list[Page]) -> int:
     given = "".join(page.to_json() + "\n" for page in pages).encode()
     done = subprocess.run([sys.executable, "-c", code], input=given, stdout=subprocess.PIPE, check=True)
     return round(int(done.stdout) / 1000)
-
-
-def _cpu() -> dict[str, object]:
-    fields = dict(
-        (part.strip() for part in line.split(":", 1))
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if ":" in line
-    )
-    flags = [flag for flag in fields.get("flags", "").split() if flag.startswith(("avx", "amx", "fma"))]
-    return {"name": fields.get("model name", platform.processor()), "cores": os.cpu_count(), "flags": flags}
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from pagelabel.model.features import FEATURE_NAMES
 
 # A batch in training is read in so many parts, each padded to its own longest paragraph: half the time of one part.
 _PARTS = 6
+# Lengths are rounded up to multiples of this, so that kernels come again.
+_LENGTHS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class ParagraphReader(nn.Module):
             return self.pool(self.words(ids))
         parts = []
         for some, filled in zip(ids.chunk(_PARTS), mask.chunk(_PARTS), strict=True):
-            longest = int(filled.sum(1).max())
+            longest = -(-max(1, int(filled.sum(1).max())) // _LENGTHS) * _LENGTHS
             parts.append(self.pool(self.words(some[:, :longest]), filled[:, :longest]))
         return torch.cat(parts)
 

@@ -63,6 +63,19 @@ def test_files_are_found_from_the_folder_of_the_config(tmp_path: Path) -> None:
     assert config.base == str(tmp_path / "base")
 
 
+def test_a_pattern_stands_for_the_files_that_are_like_it(tmp_path: Path) -> None:
+    folder = tmp_path / "odd [1]"
+    folder.mkdir()
+    for name in ("b.jsonl", "a.jsonl", "[a].jsonl", "c.txt"):
+        (folder / name).touch()
+    config = folder / "c.toml"
+    config.write_text('[data]\ntrain = ["?.jsonl", "[a].jsonl"]\n')
+    assert load_config(config).data.train == tuple(str(folder / f"{name}.jsonl") for name in ("a", "b", "[a]"))
+    config.write_text('[data]\ndev = ["*.html"]\n')
+    with pytest.raises(ValueError, match=r"no file is like '\*\.html'"):
+        load_config(config)
+
+
 def test_the_resolved_config_holds_every_setting() -> None:
     values = TrainingConfig().to_dict()
     assert values["optim"]["encoder_rate"] == 1e-4

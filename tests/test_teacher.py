@@ -76,7 +76,10 @@ def test_states_are_missed_only_where_they_are_known() -> None:
     pages = Targets(config, {}, {"a": states}).of([page, other])
     rows = Rows(pages, learn_words(pages, config.words), config.labels, 1.0)
     batch = rows.batch([(row, range(len(row.labels))) for row in rows.rows], Noise(), np.random.default_rng(0))
-    logits, right = torch.zeros(2, 2, 5), torch.from_numpy(np.stack([states, states])).float()
+    # Batches are padded behind their pages.
+    most = batch.mask.shape[1]
+    logits, right = torch.zeros(2, most, 5), torch.zeros(2, most, 3)
+    right[:, :2] = torch.from_numpy(states).float()
     plain = loss_of(logits, right, batch, config)
     # Where nothing is known, nothing can be missed.
     right[1] = 100.0

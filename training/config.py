@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -12,7 +14,8 @@ from pagelabel.model.labels import LABELS
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """Labelled pages, as files that `pagelabel.data` reads. Relative paths start at the folder of the TOML file.
+    """Labelled pages, as files that `pagelabel.data` reads, or patterns such as `pages/*.jsonl`. Relative paths start
+    at the folder of the TOML file.
 
     Without `dev`, `dev_share` of the sites is held out of `train`, and kept as `dev.jsonl` in the run's folder. Lines
     that share a `page` field are views of one page: each epoch takes the whole page and some of its views.
@@ -123,15 +126,26 @@ def load_config(path: str | Path) -> TrainingConfig:
 
 
 def resolved(data: DataConfig, folder: Path) -> DataConfig:
-    """`data` with its relative paths starting at `folder`."""
+    """`data` with its relative paths starting at `folder` and its patterns (`pages/*.jsonl`) as the files that they
+    stand for, sorted. Raises ValueError where a pattern stands for none."""
 
     def place(name: str) -> str:
         return str((folder / name).resolve())
 
+    def places(names: Sequence[str]) -> tuple[str, ...]:
+        out: list[str] = []
+        for name in names:
+            literal = not glob.has_magic(name) or (folder / name).exists()
+            found = [name] if literal else sorted(glob.glob(name, root_dir=folder))
+            if not found:
+                raise ValueError(f"no file is like {name!r} (looked for from {folder})")
+            out += map(place, found)
+        return tuple(out)
+
     return replace(
         data,
-        train=tuple(map(place, data.train)),
-        dev=tuple(map(place, data.dev)),
+        train=places(data.train),
+        dev=places(data.dev),
         corrections=None if data.corrections is None else place(data.corrections),
     )
 

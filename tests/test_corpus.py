@@ -34,16 +34,19 @@ def test_files():
     files = corpus_files()
     assert files == sorted(files)
     names = (
-        "appeals archives blogs broadcast bulletins cards catalogues clippings comments companies diaries digests "
-        "discussions dispatches drives excerpts extracts fragments frontpages giving hard indexes institutions "
-        "leftovers letters local mailbags manuals misc near_appeals newsrooms oldweb portals quotes reactions "
-        "replies roundups sayings shopfronts threads tipjars voices wrapped"
+        "almsgiving appeals appendages archives blogs broadcast brochures bulletins campaigns cards catalogues "
+        "circulars clippings comments companies congregations dailies dialogues diaries digests discussions "
+        "dispatches drives excerpts extracts fixtures fragments frontpages gazettes giving hard indexes "
+        "institutions intermissions laboratories leftovers letters local magazines mailbags manuals misc "
+        "near_appeals newsrooms noticeboards oldweb outposts playlists portals quotes reactions references "
+        "rejoinders replies roundups rundowns sayings sections shopfronts snippets tabloids threads tipjars "
+        "voices wrapped"
     )
     assert [Path(file).name for file in files] == [f"{name}.jsonl" for name in names.split()]
 
 
 def test_pages(pages):
-    assert len(pages) >= 900
+    assert len(pages) >= 2000
     assert len({page.id for page in pages}) == len(pages)
     for page in pages:
         assert page.paragraphs, page.id

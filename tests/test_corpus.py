@@ -34,14 +34,15 @@ def test_files():
     files = corpus_files()
     assert files == sorted(files)
     names = (
-        "afterwords almsgiving appeals appendages archives blogs broadcast broadsheets brochures bulletins "
-        "campaigns cards catalogues chambers circulars clippings comments companies congregations dailies "
-        "dialogues diaries digests discussions dispatches drives excerpts extracts fixtures fragments "
-        "frontpages gazettes giving handbooks hard homepages indexes institutions intermissions laboratories "
-        "ledgers leftovers letters local magazines mailbags manuals misc near_appeals newsrooms noticeboards "
-        "oldweb outposts playgrounds playlists portals quotes reactions references rejoinders replies roundups "
-        "rundowns sayings screeds sections shopfronts snippets stations strays tabloids threads tipjars "
-        "travelogues tributes vendors voices wrapped yarns"
+        "afterwords almsgiving appeals appendages archives blogs briefings broadcast broadsheets brochures "
+        "bulletins campaigns cards catalogues chambers circulars clippings comments companies congregations "
+        "dailies departments dialogues diaries digests discussions dispatches drives excerpts extracts "
+        "fixtures fragments frontpages gazettes giving handbooks hard homepages indexes institutions "
+        "interludes intermissions kindnesses laboratories ledgers leftovers letters local magazines mailbags "
+        "manuals misc near_appeals newsrooms noticeboards oldweb outposts pinboards playgrounds playlists "
+        "portals quarterlies quotes reactions references rejoinders replies ripostes roundups rundowns sayings "
+        "scraps screeds sections shopfronts snippets stations strays tabloids threads tipjars travelogues "
+        "tributes vendors voices wrapped yarns"
     )
     assert [Path(file).name for file in files] == [f"{name}.jsonl" for name in names.split()]
 

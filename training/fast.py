@@ -152,8 +152,8 @@ def average(averaged: HierarchicalNetwork, network: HierarchicalNetwork, share: 
 
 
 def main() -> int:
-    # Each size of batch gets kernels of its own, of which oneDNN keeps 1,024: a run in bfloat16 had grown to 17 GB. With
-    # this many, enough for the sizes that batches are rounded to, it stays at 2.7.
+    # Each size of batch gets kernels of its own, of which oneDNN keeps 1,024: a run in bfloat16 had grown to 17 GB.
+    # With this many, enough for the sizes that batches are rounded to, it stays at 2.7.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "384")
     parser = argparse.ArgumentParser(description="Train the fast model.")
     parser.add_argument("--config", required=True)

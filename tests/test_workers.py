@@ -105,3 +105,24 @@ def test_a_process_that_is_ended_within_a_result_holds_nothing_up(tmp_path: Path
     pool.shutdown(wait=False, cancel_futures=True)
     thread.join(20)
     assert not thread.is_alive()
+
+
+def sleep_over(batch: bytes) -> None:
+    time.sleep(60)
+
+
+def test_a_batch_that_is_half_written_to_an_ended_process_holds_nothing_up() -> None:
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    futures = [pool.submit(sleep_over, bytes(1_000_000)) for _ in range(3)]
+    deadline = time.monotonic() + 60
+    # One is worked on, and of the next no more than a pipe holds is written.
+    while not futures[0].running() or not futures[1].running():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1)
+    thread = pool._executor_manager_thread
+    assert thread is not None
+    _abandon(pool)
+    thread.join(20)
+    assert not thread.is_alive()
+    pool.shutdown(wait=False)

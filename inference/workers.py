@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -96,10 +97,12 @@ def _abandon(pool: ProcessPoolExecutor) -> None:
     same goes for a batch that is half written to a process, as long as this one holds the pipe open for reading (with
     Python 3.11.2, not with 3.11.7).
     """
+    # Later versions close it themselves, in the pool's thread, which must not find it closed.
+    if sys.version_info < (3, 11, 7):
+        pool._call_queue._reader.close()  # type: ignore[attr-defined]
     for process in list((pool._processes or {}).values()):
         process.terminate()
     pool._result_queue._writer.close()  # type: ignore[attr-defined]
-    pool._call_queue._reader.close()  # type: ignore[attr-defined]
 
 
 _labeler: Labeler

@@ -21,6 +21,11 @@ _PARTS = 6
 _LENGTHS = 4
 
 
+def round_up(size: int, step: int) -> int:
+    """The next multiple of `step`."""
+    return -(-size // step) * step
+
+
 @dataclass(frozen=True, slots=True)
 class HierarchicalConfig:
     """Sizes: of the word table, a word, a paragraph vector, and the transformer over the page."""
@@ -54,7 +59,7 @@ class ParagraphReader(nn.Module):
             return self.pool(self.words(ids))
         parts = []
         for some, filled in zip(ids.chunk(_PARTS), mask.chunk(_PARTS), strict=True):
-            longest = -(-max(1, int(filled.sum(1).max())) // _LENGTHS) * _LENGTHS
+            longest = round_up(int(filled.sum(1).max()), _LENGTHS)
             parts.append(self.pool(self.words(some[:, :longest]), filled[:, :longest]))
         return torch.cat(parts)
 

@@ -2,6 +2,7 @@ import multiprocessing
 import struct
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -79,6 +80,21 @@ def test_a_page_that_cannot_be_labelled_is_told_and_the_others_are_labelled(
     assert str(b) == "labelling: page 'b': MemoryError: no room"
 
 
+def assert_abandoned(pool: ProcessPoolExecutor, under_way: Callable[[], bool]) -> None:
+    """Once `under_way`, and a while for what comes after it, the pool is abandoned, and its thread ends."""
+    deadline = time.monotonic() + 60
+    while not under_way():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(1)
+    thread = pool._executor_manager_thread
+    assert thread is not None
+    _abandon(pool)
+    pool.shutdown(wait=False, cancel_futures=True)
+    thread.join(20)
+    assert not thread.is_alive()
+
+
 def begin_a_result(told: Path) -> None:
     """In a worker process: write the head of a result that is a megabyte long, and no more."""
     frame = sys._getframe()
@@ -93,18 +109,8 @@ def begin_a_result(told: Path) -> None:
 def test_a_process_that_is_ended_within_a_result_holds_nothing_up(tmp_path: Path) -> None:
     pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
     pool.submit(begin_a_result, tmp_path / "told")
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "told").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
     # The pool's thread reads the head, and waits for the rest.
-    time.sleep(0.5)
-    thread = pool._executor_manager_thread
-    assert thread is not None
-    _abandon(pool)
-    pool.shutdown(wait=False, cancel_futures=True)
-    thread.join(20)
-    assert not thread.is_alive()
+    assert_abandoned(pool, (tmp_path / "told").exists)
 
 
 def sleep_over(batch: bytes) -> None:
@@ -114,15 +120,5 @@ def sleep_over(batch: bytes) -> None:
 def test_a_batch_that_is_half_written_to_an_ended_process_holds_nothing_up() -> None:
     pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
     futures = [pool.submit(sleep_over, bytes(1_000_000)) for _ in range(3)]
-    deadline = time.monotonic() + 60
     # One is worked on, and of the next no more than a pipe holds is written.
-    while not futures[0].running() or not futures[1].running():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    time.sleep(1)
-    thread = pool._executor_manager_thread
-    assert thread is not None
-    _abandon(pool)
-    thread.join(20)
-    assert not thread.is_alive()
-    pool.shutdown(wait=False)
+    assert_abandoned(pool, futures[1].running)

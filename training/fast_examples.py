@@ -13,6 +13,7 @@ import torch
 
 from pagelabel.data.page import ARTICLE_LABELS, Page
 from pagelabel.model.features import page_features
+from pagelabel.model.hierarchical import round_up
 from pagelabel.model.words import EMPTY, WordConfig, Words
 from pagelabel.training.augment import augmented, runs
 from pagelabel.training.fast_config import FastConfig, WordSettings
@@ -46,10 +47,6 @@ def learn_words(pages: Sequence[Page], settings: WordSettings) -> Words:
         counts.update(set(splitter.split(text)))
     frequent = sorted((word for word, n in counts.items() if n >= settings.least), key=lambda w: (-counts[w], w))
     return Words(sorted(frequent[: settings.most]), config)
-
-
-def round_up(size: int, step: int) -> int:
-    return -(-size // step) * step
 
 
 def padded(pieces: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:

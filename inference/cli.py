@@ -78,9 +78,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train(args: argparse.Namespace) -> int:
     from pagelabel.training.config import load_config
+    from pagelabel.training.run_folder import leads
     from pagelabel.training.train import train
 
-    print(train(load_config(args.config), args.output, resume=args.resume))
+    best = train(load_config(args.config), args.output, resume=args.resume)
+    if leads():
+        print(best)
     return 0
 
 

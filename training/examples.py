@@ -15,11 +15,15 @@ import torch
 from pagelabel.data.page import ARTICLE_LABELS, Page
 from pagelabel.model.encoding import Encoder
 from pagelabel.model.features import page_features
+from pagelabel.model.hierarchical import round_up
 from pagelabel.training.augment import augmented
 from pagelabel.training.config import TrainingConfig
+from pagelabel.training.run_folder import processes
 
 IGNORED = -100
 _PAD_ID = 0
+# oneDNN makes its kernels anew for every length of batch that it has none left for.
+_LENGTH_STEP = 32
 
 
 def tokenized(pages: Iterable[Page], encoder: Encoder, labels: Sequence[str], doubt_weight: float) -> datasets.Dataset:
@@ -96,7 +100,7 @@ class Windows(torch.utils.data.Dataset[dict[str, Any]]):
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
     """Pad items to one batch: input_ids, attention_mask, labels, weights [B, T], features [B, T, F]."""
-    batch, longest = len(items), max(len(item["input_ids"]) for item in items)
+    batch, longest = len(items), round_up(max(len(item["input_ids"]) for item in items), _LENGTH_STEP)
     ids = np.full((batch, longest), _PAD_ID, dtype=np.int64)
     mask = np.zeros((batch, longest), dtype=np.int64)
     features = np.zeros((batch, longest, items[0]["features"].shape[1]), dtype=np.float32)
@@ -150,7 +154,8 @@ def training_plan(rows: datasets.Dataset, encoder: Encoder, config: TrainingConf
         for r, kept in chosen:
             head = tuple(encoder.head([ids for ids in about[r] if rng.random() >= config.augment.hide_about]))
             examples += _cut(r, kept, head, sizes[r], labels[r], encoder.config.window_tokens - 2, config, rng)
-        batches += _batched(examples, config.optim.batch_windows, rng)
+        # What the processes take in one step is of like length, too: none waits for another.
+        batches += _batched(examples, config.optim.batch_windows * processes(), rng)
     return [example for batch in batches for example in batch]
 
 

@@ -6,6 +6,9 @@ quantised, so the checkpoint labels as the bundle does, and within a few steps o
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import numpy.typing as npt
 import onnx
 import torch
 from onnx import numpy_helper
+from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
 from pagelabel.model.bundle import FLAT, MODEL, TOKENIZER, BundleError, read_bundle
@@ -22,6 +26,7 @@ from pagelabel.model.checkpoint import Checkpoint
 from pagelabel.model.network import from_config
 
 _GRAPH = "network."
+_KEPT = ("config.json", "tokenizer.json")
 _QUANTISED = "_quantized"
 # Layers without a bias, which the weights of the others are named after; in the order that the graph computes them.
 _WITHOUT_BIAS = ("features.0", "features.2")
@@ -48,13 +53,29 @@ def restored(folder: str | Path) -> Checkpoint:
     return Checkpoint(network, Tokenizer.from_file(str(folder / TOKENIZER)), info)
 
 
-def graph_weights(graph: Any) -> dict[str, npt.NDArray[np.float32]]:
-    """The weights of a quantised graph (an ONNX protobuf) by the names that they have in `PageNetwork`."""
+def dequantised(folder: Path) -> Path:
+    """A pretrained encoder that transformers can load, of the int8 graph in `folder`, in a folder of its own that lasts
+    as long as this process."""
+    place = Path(tempfile.mkdtemp(prefix="pagelabel-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    save_file(
+        graph_weights(onnx.load(folder / MODEL).graph, prefix=""),
+        place / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    for name in _KEPT:
+        shutil.copyfile(folder / name, place / name)
+    return place
+
+
+def graph_weights(graph: Any, prefix: str = _GRAPH) -> dict[str, npt.NDArray[np.float32]]:
+    """The weights of a quantised graph (an ONNX protobuf) by the names that they have in the network: those in the
+    graph, which start with `prefix`, without it."""
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     weights = {
-        name.removeprefix(_GRAPH): np.array(value)
+        name.removeprefix(prefix): np.array(value)
         for name, value in stored.items()
-        if name.startswith(_GRAPH) and name.endswith((".weight", ".bias"))
+        if name.startswith(prefix) and name.endswith((".weight", ".bias"))
     }
     readers = defaultdict(list)
     for node in graph.node:
@@ -64,9 +85,9 @@ def graph_weights(graph: Any) -> dict[str, npt.NDArray[np.float32]]:
     for node in graph.node:
         if node.op_type == "Gather" and node.input[0].endswith(_QUANTISED):
             name = node.input[0].removesuffix(_QUANTISED)
-            weights[name.removeprefix(_GRAPH)] = _numbers(stored, name)
+            weights[name.removeprefix(prefix)] = _numbers(stored, name)
         elif node.op_type == "MatMulInteger":
-            layer = _layer(node, readers, stored) or next(without_bias)
+            layer = (_layer(node, readers, stored) or next(without_bias)).removeprefix(prefix)
             columns = _numbers(stored, node.input[1].removesuffix(_QUANTISED))
             weights[f"{layer}.weight"] = np.ascontiguousarray(columns.T)
     return weights
@@ -87,5 +108,5 @@ def _layer(node: Any, readers: dict[str, list[Any]], stored: dict[str, Any]) -> 
         node = following[0]
         if node.op_type == "Add":
             biases = [name for name in node.input if name in stored and name.endswith(".bias")]
-            return biases[0].removeprefix(_GRAPH).removesuffix(".bias") if biases else None
+            return biases[0].removesuffix(".bias") if biases else None
     return None

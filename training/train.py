@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +15,6 @@ from tokenizers import Tokenizer
 from torch.utils.data import SequentialSampler
 from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainingArguments, set_seed
 
-from pagelabel.data.page import Page
 from pagelabel.data.splits import split_by_site
 from pagelabel.model.checkpoint import Checkpoint, save_checkpoint
 from pagelabel.model.encoding import Encoder, EncodingConfig
@@ -37,9 +32,9 @@ from pagelabel.training.examples import (
 from pagelabel.training.listings import listing_pages
 from pagelabel.training.pages import load_pages, one_view
 from pagelabel.training.precision import compile_network, half_precision
+from pagelabel.training.run_folder import commit, guard, keep, last_state, leads, processes, sha256, write_config
 
 _METRIC = "eval_macro_f1"
-_CONFIG = "config.json"
 
 
 class PageTrainer(Trainer):  # type: ignore[misc]
@@ -100,10 +95,12 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     """Train as `config` says into folder `output`; returns the folder of the best checkpoint, `output/best`.
 
     With `resume`, goes on at the last state saved in `output/state`: same data, config and seed give the same
-    result as a run that was never stopped. Raises ValueError on data or settings that do not fit.
+    result as a run that was never stopped. Of several processes (`torchrun --nproc-per-node 2 -m pagelabel train ...`)
+    each takes `batch_windows` windows a step. Raises ValueError on data or settings that do not fit.
     """
     output = Path(output)
-    _guard(output, config, resume)
+    if leads():
+        guard(output, config, resume)
     if config.optim.threads:
         torch.set_num_threads(config.optim.threads)
     set_seed(config.seed)
@@ -126,20 +123,21 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     rows = tokenized(pages, encoder, config.labels, config.optim.doubt_weight)
     dev_rows = tokenized(one_view(dev), encoder, config.labels, 1.0)
     plan = training_plan(rows, encoder, config)
-    print(
-        f"{len(pages)} training pages, {len(dev)} dev pages, {len(plan)} windows in {config.optim.epochs} epochs, "
-        f"{sum(example.tokens for example in plan)} tokens",
-        file=sys.stderr,
-    )
-    output.mkdir(parents=True, exist_ok=True)
-    dev_files = list(config.data.dev) or [_keep(dev, output)]
-    data = {Path(file).name: _sha256(file) for file in (*config.data.train, *dev_files)}
-    (output / _CONFIG).write_text(_config_text(config), encoding="utf-8")
+    if leads():
+        print(
+            f"{len(pages)} training pages, {len(dev)} dev pages, {len(plan)} windows in {config.optim.epochs} epochs, "
+            f"{sum(example.tokens for example in plan)} tokens",
+            file=sys.stderr,
+        )
+        output.mkdir(parents=True, exist_ok=True)
+        write_config(output, config)
+        dev_files = list(config.data.dev) or [keep(dev, output)]
+        data = {Path(file).name: sha256(file) for file in (*config.data.train, *dev_files)}
     started = time.time()
     trainer = PageTrainer(
         config,
         model=network,
-        args=_arguments(output, config, steps=-(-len(plan) // config.optim.batch_windows)),
+        args=_arguments(output, config, steps=-(-len(plan) // (config.optim.batch_windows * processes()))),
         data_collator=collate,
         train_dataset=Windows(rows, plan, encoder, config.augment.mask_tokens, config.seed),
         eval_dataset=Windows(dev_rows, evaluation_plan(dev_rows, encoder), encoder),
@@ -147,7 +145,9 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         preprocess_logits_for_metrics=lambda logits, _: logits.argmax(-1),
         callbacks=[EarlyStoppingCallback(config.optim.patience)],
     )
-    trainer.train(resume_from_checkpoint=_last_state(output) if resume else None)
+    trainer.train(resume_from_checkpoint=last_state(output) if resume else None)
+    if not leads():
+        return output / "best"
     best = {name.removeprefix("eval_"): value for name, value in _best(trainer).items()}
     info = {
         "labels": list(config.labels),
@@ -161,7 +161,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         "metrics": best,
         "seconds": round(time.time() - started),
         "precision": "bfloat16" if torch.cuda.is_available() or half_precision() else "float32",
-        "commit": _commit(),
+        "commit": commit(),
     }
     save_checkpoint(output / "best", Checkpoint(network, tokenizer, info))
     return output / "best"
@@ -185,38 +185,6 @@ def _encoding(config: TrainingConfig, tokenizer: Tokenizer, start: dict[str, Any
         mask_id=special("[MASK]"),
         marker_id=special("[unused0]"),
     )
-
-
-def _guard(output: Path, config: TrainingConfig, resume: bool) -> None:
-    """A run's folder holds one run: another config, or a second start without `resume`, is refused."""
-    file = output / _CONFIG
-    if file.exists():
-        if not resume:
-            raise ValueError(f"{output} holds a training run: use --resume to go on with it, or another folder")
-        if json.loads(file.read_text(encoding="utf-8")) != json.loads(_config_text(config)):
-            raise ValueError(
-                f"{file}: the run was started with other settings; resume with those, or use another folder"
-            )
-    elif resume:
-        raise ValueError(f"{output}: no training run to resume there")
-
-
-def _config_text(config: TrainingConfig) -> str:
-    return json.dumps(config.to_dict(), indent=1) + "\n"
-
-
-def _keep(dev: Sequence[Page], output: Path) -> str:
-    """Write the held-out pages into the run's folder: export fits the temperature on them and measures parity."""
-    file = (output / "dev.jsonl").resolve()
-    file.write_text("".join(page.to_json() + "\n" for page in dev), encoding="utf-8")
-    return str(file)
-
-
-def _last_state(output: Path) -> str | None:
-    """The last state that was saved whole (the trainer writes trainer_state.json last), or None to begin anew."""
-    saved = [file.parent for file in (output / "state").glob("checkpoint-*/trainer_state.json")]
-    last = max(saved, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), default=None)
-    return None if last is None else str(last)
 
 
 def _arguments(output: Path, config: TrainingConfig, steps: int) -> TrainingArguments:
@@ -247,6 +215,8 @@ def _arguments(output: Path, config: TrainingConfig, steps: int) -> TrainingArgu
         remove_unused_columns=False,
         report_to=_trackers(),
         seed=config.seed,
+        ddp_backend="gloo" if processes() > 1 and not torch.cuda.is_available() else None,
+        ddp_find_unused_parameters=False if processes() > 1 else None,
         use_cpu=not torch.cuda.is_available(),
         bf16=torch.cuda.is_available(),
         disable_tqdm=not sys.stderr.isatty(),
@@ -265,16 +235,3 @@ def _best(trainer: Trainer) -> dict[str, float]:
     logs = [log for log in trainer.state.log_history if _METRIC in log]
     best = max(logs, key=lambda log: log[_METRIC])
     return {name: best[name] for name in (_METRIC, "eval_accuracy", "step")}
-
-
-def _sha256(file: str) -> str:
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _commit() -> str | None:
-    try:
-        command: Sequence[str] = ["git", "rev-parse", "--short", "HEAD"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

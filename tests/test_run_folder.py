@@ -1,0 +1,35 @@
+"""One process keeps a run, and several learn together."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pagelabel.model.checkpoint import load_info
+from pagelabel.training.run_folder import leads, processes
+
+
+def test_the_first_process_keeps_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert leads()
+    assert processes() == 1
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, expected in (("0", True), ("1", False)):
+        monkeypatch.setenv("RANK", rank)
+        assert leads() is expected
+    assert processes() == 2
+
+
+def test_two_processes_learn_together(toy_config: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "pagelabel", "train", "--config", str(toy_config), "-o", str(tmp_path / "run")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines().count(str(tmp_path / "run" / "best")) == 1
+    assert done.stderr.count("18 training pages") == 1
+    info = load_info(tmp_path / "run" / "best")
+    assert info["metrics"]["macro_f1"] > 0.8
+    assert {file.name for file in (tmp_path / "run").iterdir()} == {"best", "config.json", "state"}

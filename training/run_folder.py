@@ -1,0 +1,74 @@
+"""The folder of a training run: its config, its states, the pages held out of it; and which process keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from pagelabel.data.page import Page
+from pagelabel.training.config import TrainingConfig
+
+_CONFIG = "config.json"
+
+
+def leads() -> bool:
+    """Whether this process keeps the run: the only one does, and of several that `torchrun` started, the first."""
+    return processes() == 1 or os.environ["RANK"] == "0"
+
+
+def processes() -> int:
+    """How many processes learn together: each takes its share of the windows, and all have the same weights."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def guard(output: Path, config: TrainingConfig, resume: bool) -> None:
+    """A run's folder holds one run: another config, or a second start without `resume`, is refused."""
+    file = output / _CONFIG
+    if file.exists():
+        if not resume:
+            raise ValueError(f"{output} holds a training run: use --resume to go on with it, or another folder")
+        if json.loads(file.read_text(encoding="utf-8")) != json.loads(_config_text(config)):
+            raise ValueError(
+                f"{file}: the run was started with other settings; resume with those, or use another folder"
+            )
+    elif resume:
+        raise ValueError(f"{output}: no training run to resume there")
+
+
+def write_config(output: Path, config: TrainingConfig) -> None:
+    (output / _CONFIG).write_text(_config_text(config), encoding="utf-8")
+
+
+def _config_text(config: TrainingConfig) -> str:
+    return json.dumps(config.to_dict(), indent=1) + "\n"
+
+
+def keep(dev: Sequence[Page], output: Path) -> str:
+    """Write the held-out pages into the run's folder: export fits the temperature on them and measures parity."""
+    file = (output / "dev.jsonl").resolve()
+    file.write_text("".join(page.to_json() + "\n" for page in dev), encoding="utf-8")
+    return str(file)
+
+
+def last_state(output: Path) -> str | None:
+    """The last state that was saved whole (the trainer writes trainer_state.json last), or None to begin anew."""
+    saved = [file.parent for file in (output / "state").glob("checkpoint-*/trainer_state.json")]
+    last = max(saved, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), default=None)
+    return None if last is None else str(last)
+
+
+def sha256(file: str) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def commit() -> str | None:
+    try:
+        command: Sequence[str] = ["git", "rev-parse", "--short", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -34,15 +34,16 @@ def test_files():
     files = corpus_files()
     assert files == sorted(files)
     names = (
-        "afterwords almsgiving appeals appendages archives blogs briefings broadcast broadsheets brochures "
-        "bulletins campaigns cards catalogues chambers circulars clippings comments companies congregations "
-        "dailies departments dialogues diaries digests discussions dispatches drives excerpts extracts "
-        "fixtures fragments frontpages gazettes giving handbooks hard homepages indexes institutions "
-        "interludes intermissions kindnesses laboratories ledgers leftovers letters local magazines mailbags "
-        "manuals misc near_appeals newsrooms noticeboards oldweb outposts pinboards playgrounds playlists "
-        "portals quarterlies quotes reactions references rejoinders replies ripostes roundups rundowns sayings "
-        "scraps screeds sections shopfronts snippets stations strays tabloids threads tipjars travelogues "
-        "tributes vendors voices wrapped yarns"
+        "afterwords almanacs almsgiving appeals appendages archives assemblies benefactors blogs blurbs "
+        "briefings broadcast broadsheets brochures bulletins bystanders campaigns cards catalogues chambers "
+        "chroniclers circulars clippings columnists comments companies congregations crossings dailies "
+        "departments dialogues diaries digests discussions dispatches drives excerpts extracts fixtures "
+        "fragments frontpages gazettes giving gutters handbooks hard homepages indexes institutions interludes "
+        "intermissions kindnesses laboratories ledgers leftovers letters lexicons local magazines mailbags "
+        "manuals misc near_appeals newsrooms noticeboards oldweb outposts particulars pinboards playgrounds "
+        "playlists portals quarterlies quotes reactions references rejoinders remnants replies ripostes "
+        "roundups rundowns sayings scraps screeds sections shopfronts snippets stations storefronts strays "
+        "tabloids testimony threads tipjars travelogues tributes vendors voices wrapped yarns"
     )
     assert [Path(file).name for file in files] == [f"{name}.jsonl" for name in names.split()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from pagelabel.data.page import Page, PageError
 from pagelabel.data.records import page_of_record
 from pagelabel.data.streams import ReadOptions, Stream, bounded_lines
+
+_ARRAY = re.compile(rb"\s*\[\s*(\{|$)")
 
 
 def read_jsonl(stream: Stream, source: str, options: ReadOptions) -> Iterator[Page | PageError]:
@@ -22,6 +25,7 @@ def read_jsonl(stream: Stream, source: str, options: ReadOptions) -> Iterator[Pa
     does not have but many programs write, become null. A key that an object holds twice is an error, as keeping either
     value would silently lose the other.
     """
+    begun = False
     for number, line in bounded_lines(stream, options.max_page_bytes):
         position = f"line {number}"
         if line is None:
@@ -34,6 +38,10 @@ def read_jsonl(stream: Stream, source: str, options: ReadOptions) -> Iterator[Pa
             line = line.removeprefix(codecs.BOM_UTF8)
         if not line.strip():
             continue
+        if not begun and _ARRAY.match(line):
+            yield PageError(source, position, "a JSON array: write one object a line, with jq -c '.[]' for example")
+            return
+        begun = True
         try:
             yield page_of_record(_parse(line.decode("utf-8", "replace")), f"{source}:{number}", options)
         except json.JSONDecodeError as error:

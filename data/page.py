@@ -40,6 +40,12 @@ class Page:
         title = self.extra.get("title")
         return title if isinstance(title, str) else None
 
+    @property
+    def characters(self) -> int:
+        """How many characters its paragraphs and its further texts have."""
+        texts = (value for value in self.extra.values() if isinstance(value, str))
+        return sum(map(len, self.paragraphs)) + sum(map(len, texts))
+
     def text(self, keep: Collection[str] = ARTICLE_LABELS) -> str:
         """The paragraphs whose label is in `keep`, one a line. Raises ValueError on a page without labels."""
         if self.labels is None:

@@ -7,7 +7,7 @@ import datetime
 import decimal
 import math
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pagelabel.data.page import Page, PageError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 64
 _ARROW_FILE = b"ARROW1"
 _PARQUET = b"PAR1"
+# Columns that are text even where a writer left out the mark that says so.
+_TEXTS = ("id", "url", "title", "labels", "paragraphs")
 
 
 def read_parquet(stream: Stream, source: str, options: ReadOptions) -> Iterator[Page | PageError]:
@@ -65,9 +67,8 @@ def _batches(stream: Stream) -> Iterator[pa.RecordBatch]:
 
 
 def _rows(batch: pa.RecordBatch, first: int, source: str, options: ReadOptions) -> Iterator[Page | PageError]:
-    import pyarrow as pa
-
-    texts = [pa.types.is_list(kind) and pa.types.is_string(kind.value_type) for kind in batch.schema.types]
+    kinds = zip(batch.schema.names, batch.schema.types, strict=True)
+    readers = [_reader(name, kind, options) for name, kind in kinds]
     for i in range(batch.num_rows):
         row = batch.slice(i, 1)
         if row.get_total_buffer_size() > options.max_page_bytes and row.nbytes > options.max_page_bytes:
@@ -75,11 +76,8 @@ def _rows(batch: pa.RecordBatch, first: int, source: str, options: ReadOptions) 
             yield PageError(source, f"row {first + i}", cause)
             continue
         try:
-            columns = zip(row.schema.names, row, texts, strict=True)
-            record = {
-                name: _texts(value[0]) if is_texts else _json_able(value[0].as_py())
-                for name, value, is_texts in columns
-            }
+            columns = zip(row.schema.names, row, readers, strict=True)
+            record = {name: read(value[0]) for name, value, read in columns}
             # A column for all rows cannot leave a field out, so a null in it says the same.
             for name in ("id", "url", "labels", "scores", "paragraphs", options.text_column):
                 if name in record and record[name] is None:
@@ -89,9 +87,28 @@ def _rows(batch: pa.RecordBatch, first: int, source: str, options: ReadOptions) 
             yield PageError(source, f"row {first + i}", str(error))
 
 
+def _reader(name: str, kind: pa.DataType, options: ReadOptions) -> Callable[[pa.Scalar], Any]:
+    """What makes values of a column Python's."""
+    import pyarrow as pa
+
+    inner = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
+    if pa.types.is_list(kind) and pa.types.is_string(inner):
+        return _texts
+    if name in (*_TEXTS, options.text_column) and (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
+        return lambda value: _decoded(value.as_py())
+    return lambda value: _json_able(value.as_py())
+
+
 def _texts(value: pa.Scalar) -> Any:
     """A list of texts, or null: asked for one by one, a page's texts take three times as long."""
     return value.values.to_numpy(zero_copy_only=False).tolist() if value.is_valid else None
+
+
+def _decoded(value: Any) -> Any:
+    """Bytes as the text that they are, alone or in a list."""
+    if isinstance(value, list):
+        return [_decoded(item) for item in value]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _json_able(value: Any) -> Any:

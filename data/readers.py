@@ -45,6 +45,8 @@ _RAW = frozenset(("parquet", "warc"))
 _EXTRAS = {"pyarrow": "parquet", "fastwarc": "warc"}
 _SNIFFED = 1024
 _MARKUP = re.compile(rb"<[!?a-zA-Z]")
+_ARRAY = re.compile(rb"\[\s*\{")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
 _MAGICS = ((b"WARC/", "warc"), (b"PAR1", "parquet"), (b"ARROW1", "parquet"), (b"\xff\xff\xff\xff", "parquet"))
 
 
@@ -131,8 +133,11 @@ def _sniffed(stream: Stream) -> str:
     for magic, reader in _MAGICS:
         if start.startswith(magic):
             return reader
-    start = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start.startswith(b"{"):
+    if start.startswith(_UTF16):
+        # Half of its bytes are NULs.
+        start = start.replace(b"\0", b"")
+    start = start.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    if start.startswith(b"{") or _ARRAY.match(start):
         return "jsonl"
     return "html" if _MARKUP.match(start) else "text"
 

@@ -48,7 +48,40 @@ def open_source(source: str) -> io.BufferedReader:
     if not is_remote(source):
         return open(source, "rb")
     filesystem, path = _filesystem(source)
-    return io.BufferedReader(filesystem.open(path, "rb"), 1 << 16)
+    return io.BufferedReader(_RemoteFile(filesystem.open(path, "rb")), 1 << 16)
+
+
+class _RemoteFile(io.RawIOBase):
+    """A file of fsspec. What goes wrong when it is read is an OSError, whatever library it is from."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._file.seekable())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readinto(self, target: bytearray | memoryview) -> int:  # type: ignore[override]
+        try:
+            data = self._file.read(len(target))
+        except OSError:
+            raise
+        except Exception as error:
+            raise OSError(f"the transfer broke off ({error}): what came after the last page is lost") from error
+        target[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def size_of(source: str) -> int | None:
@@ -93,7 +126,14 @@ def _expand_remote(source: str) -> Iterator[str | PageError]:
 def _folder(folder: str) -> Iterator[str | PageError]:
     broken: list[OSError] = []
     empty = True
-    for place, folders, files in os.walk(folder, onerror=broken.append):
+    seen: set[tuple[int, int]] = set()
+    for place, folders, files in os.walk(folder, onerror=broken.append, followlinks=True):
+        # Links are followed, each folder once: they may lead in circles.
+        known = os.stat(place)
+        if (known.st_dev, known.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((known.st_dev, known.st_ino))
         folders.sort()
         for name in sorted(files):
             empty = False

@@ -79,6 +79,10 @@ def until_damaged(pages: Iterator[Page | PageError], source: str) -> Iterator[Pa
 def why_unreadable(error: OSError) -> str:
     """The cause of an OSError in plain words, without the file's name."""
     if isinstance(error, FileNotFoundError):
+        # fsspec says so of a web address whatever the server answers, and where there is none.
+        cause = error.__cause__
+        if type(cause).__module__.startswith("aiohttp") and getattr(cause, "status", None) != 404:
+            return f"cannot be read: {cause}"
         return "no such file or directory"
     return f"cannot be read: {(error.strerror or str(error)).lower()}"
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pagelabel.data.html import page_of_html
 from pagelabel.data.page import Page, PageError
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
     from fastwarc.warc import WarcRecord
 
 _HTML_TYPES = ("text/html", "application/xhtml+xml", "application/xhtml")
+_HTTP = "application/http"
 _BITE = 1 << 20
 # How a record begins in a file: compressed each on its own, or plain.
 _BEGINNINGS = re.compile(rb"\x1f\x8b\x08|\x28\xb5\x2f\xfd|WARC/1\.\d\r\n")
 _LONGEST_BEGINNING = 10
-_GZIP, _GZIP_BITS = b"\x1f\x8b", 31
+_GZIP, _GZIP_BITS, _ZLIB_BITS = b"\x1f\x8b", 31, 15
+# How the last record of a plain file ends; some writers add an empty line or two.
+_END = re.compile(rb"\r\n\r\n\s*\Z")
+_LONGEST_END = 16
 
 
 def read_warc(stream: Stream, source: str, options: ReadOptions) -> Iterator[Page | PageError]:
@@ -34,20 +39,23 @@ def read_warc(stream: Stream, source: str, options: ReadOptions) -> Iterator[Pag
     from fastwarc.warc import ArchiveIterator
 
     offset = 0
+    # fastwarc seeks where there is a method for it.
+    seekable = _is_seekable(stream)
+    whole: Any = stream if seekable else _Once(stream)
     while True:
         told = False
         try:
             # All kinds of records: one that is cut off has none.
-            for record in ArchiveIterator(stream, parse_http=False):
+            for record in ArchiveIterator(whole, parse_http=False):
                 offset = record.stream_pos
                 for item in _pages(record, source, options):
                     told = isinstance(item, PageError)
                     yield item
-            if not told and stream.seekable() and _cut_off(stream, offset):
+            if not told and seekable and _cut_off(stream, offset):
                 yield PageError(source, f"offset {offset}", "the file is cut off at this record or behind it")
             return
         except (OSError, ValueError, EOFError) as error:
-            after = _next_beginning(stream, offset + 1) if stream.seekable() else None
+            after = _next_beginning(stream, offset + 1) if seekable else None
             lost = "what came after it is lost" if after is None else f"reading goes on at offset {after}"
             yield PageError(source, f"offset {offset}", f"damaged at this record or behind it ({error}): {lost}")
             if after is None:
@@ -56,14 +64,36 @@ def read_warc(stream: Stream, source: str, options: ReadOptions) -> Iterator[Pag
             offset = after
 
 
+class _Once:
+    """A stream to be read once, from front to back: it has no `seek`, and tells where it is."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._place = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._place += len(data)
+        return data
+
+    def tell(self) -> int:
+        return self._place
+
+
+def _is_seekable(stream: Stream) -> bool:
+    """Whether one can go back in it: a GzipFile always says so, also of what comes through a pipe."""
+    below: Any = stream.fileobj if isinstance(stream, gzip.GzipFile) else stream
+    return bool(below.seekable())
+
+
 def _cut_off(stream: Stream, offset: int) -> bool:
     """Whether the file ends before the record at `offset`, or one behind it, does: fastwarc passes over that."""
     stream.seek(offset)
     data = stream.read(_BITE)
     if not data.startswith(_GZIP):
         end = stream.seek(0, io.SEEK_END)
-        stream.seek(max(offset, end - 4))
-        return data.startswith(b"WARC/") and stream.read(4) != b"\r\n\r\n"
+        stream.seek(max(offset, end - _LONGEST_END))
+        return data.startswith(b"WARC/") and not _END.search(stream.read(_LONGEST_END))
     member = zlib.decompressobj(_GZIP_BITS)
     while data:
         member.decompress(data, _BITE)
@@ -113,6 +143,9 @@ def _page(record: WarcRecord, options: ReadOptions) -> Page | None:
     if not conversion and kind != "response":
         return None
     if not conversion:
+        if not (record.headers.get("Content-Type") or _HTTP).lower().startswith(_HTTP):
+            # What a name server answered, for one.
+            return None
         record.parse_http()
         status = record.http_headers.status_code if record.http_headers is not None else None
         if status is None:
@@ -130,6 +163,8 @@ def _page(record: WarcRecord, options: ReadOptions) -> Page | None:
     date = record.headers.get("WARC-Date")
     extra = {} if date is None else {"date": date}
     url = record.headers.get("WARC-Target-URI")
+    # The standard's grammar has brackets around it, and some writers took it at its word.
+    url = url and url.strip("<>")
     if conversion:
         return Page(page_id, paragraphs_of_text(decode(data), options.text_mode), url, extra=extra)
     page = page_of_html(data, page_id, record.http_charset)
@@ -138,7 +173,7 @@ def _page(record: WarcRecord, options: ReadOptions) -> Page | None:
 
 def _decoded(data: bytes, record: WarcRecord, limit: int) -> bytes:
     """The body as the server meant it: chunks joined, compression undone, never more than `limit` bytes."""
-    from fastwarc.stream_io import BrotliReader, ChunkedReader, GzipReader, ZstdReader
+    from fastwarc.stream_io import BrotliReader, ChunkedReader, ZstdReader
 
     headers = record.http_headers
     # Crawlers often store the body decoded and leave the headers as they were.
@@ -146,14 +181,27 @@ def _decoded(data: bytes, record: WarcRecord, limit: int) -> bytes:
         data = _read(ChunkedReader(io.BytesIO(data)), limit)
     encoding = (headers.get("Content-Encoding") or "").strip().lower()
     if encoding in ("gzip", "x-gzip") and data.startswith(b"\x1f\x8b"):
-        return _read(GzipReader(io.BytesIO(data)), limit)
+        return _inflated(data, _GZIP_BITS, limit)
     if encoding == "deflate" and data[:1] == b"\x78":
-        return _read(GzipReader(io.BytesIO(data), zlib=True), limit)
+        return _inflated(data, _ZLIB_BITS, limit)
     if encoding == "br":
         return _read(BrotliReader(io.BytesIO(data)), limit)
     if encoding == "zstd" and data.startswith(b"\x28\xb5\x2f\xfd"):
         return _read(ZstdReader(io.BytesIO(data)), limit)
     return data
+
+
+def _inflated(data: bytes, bits: int, limit: int) -> bytes:
+    member = zlib.decompressobj(bits)
+    try:
+        out = member.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise ValueError(f"its compressed body is damaged: {error}") from error
+    if len(out) > limit:
+        raise ValueError(f"larger than {limit:,} bytes, the most a page may have")
+    if not member.eof:
+        raise ValueError(f"its compressed body is cut off after {len(out):,} bytes")
+    return out
 
 
 def _read(reader: object, limit: int) -> bytes:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pagelabel import label_command
@@ -18,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (0 done, 1 failed, 2 wrong usage)."""
     args = _parser().parse_args(argv)
     try:
-        code: int = args.run(args)
+        with _cleaning_up():
+            code: int = args.run(args)
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -33,6 +37,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"pagelabel: {error}", file=sys.stderr)
         return 1
     return code
+
+
+@contextmanager
+def _cleaning_up() -> Iterator[None]:
+    """Let a request to end (SIGTERM) take the way of an exception: temporary files are removed, workers ended."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ from pagelabel.data.page import Page, is_unicode
 
 _GROUP_PAGES = 500
 _GROUP_CHARACTERS = 32_000_000
+_OWN = ("id", "url", "paragraphs", "labels", "scores", "extra")
 
 
 class ParquetSink:
@@ -29,7 +30,7 @@ class ParquetSink:
 
     def write(self, page: Page) -> None:
         self._pages.append(page)
-        self._characters += sum(map(len, page.paragraphs))
+        self._characters += page.characters
         if len(self._pages) >= _GROUP_PAGES or self._characters >= _GROUP_CHARACTERS:
             self._flush()
 
@@ -73,7 +74,7 @@ def _types(pages: list[Page]) -> dict[str, type]:
     for name, kinds in found.items():
         kinds.discard(type(None))
         kind = float if kinds == {int, float} else next(iter(kinds)) if len(kinds) == 1 else None
-        if kind in (str, int, float, bool) and name not in ("id", "url", "paragraphs", "labels", "scores", "extra"):
+        if kind in (str, int, float, bool) and name not in _OWN and is_unicode(name):
             types[name] = kind
     return types
 

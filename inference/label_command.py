@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
@@ -13,7 +14,7 @@ from typing import Any
 
 from pagelabel.data.page import ARTICLE_LABELS, Page, PageError
 from pagelabel.data.readers import READERS, read_pages
-from pagelabel.data.sources import expand, size_of
+from pagelabel.data.sources import expand, is_remote, size_of
 from pagelabel.data.streams import MAX_PAGE_BYTES
 from pagelabel.filters import UNSURE, keep_labels, mark_unsure
 from pagelabel.labeler import Labeler
@@ -69,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     """0 if every page was labelled, 1 if any was not, 2 on wrong usage."""
     config = read_bundle(find_bundle(args.model))
     try:
+        _check_places(args)
         keep = _kept_labels(args, config.labels)
         folder = _folder(args)
     except UsageError as error:
@@ -102,6 +104,16 @@ def run(args: argparse.Namespace) -> int:
     if errors:
         print(f"pagelabel: {pages:,} page(s) labelled, {errors:,} could not be read, see above", file=sys.stderr)
     return 1 if errors else 0
+
+
+def _check_places(args: argparse.Namespace) -> None:
+    """What is written into a folder that is read would be read, too."""
+    folders = [Path(source).resolve() for source in args.sources if not is_remote(source) and os.path.isdir(source)]
+    for written in (args.output, args.errors):
+        for folder in folders if written else ():
+            place = Path(written).resolve()
+            if place == folder or folder in place.parents:
+                raise UsageError(f"{written} is inside the input folder {folder} and would be read: write elsewhere")
 
 
 def _write_one(

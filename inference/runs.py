@@ -12,6 +12,7 @@ from typing import Any
 from pagelabel.data.page import Page, PageError
 from pagelabel.outputs import Writer
 from pagelabel.sinks import open_sink, replaced
+from pagelabel.workers import LABELLING
 
 _RUN = "run.json"
 
@@ -58,13 +59,17 @@ class ShardedRun:
         change: Callable[[Page], Page],
         report: Callable[[PageError], None],
     ) -> tuple[int, int]:
-        """Pass over the items of finished shards, label and write the rest. Returns pages and errors of all shards."""
+        """Pass over the items of finished shards, label and write the rest. Returns pages and errors of all shards.
+
+        Raises RunError where other items of those shards can be read than could be then: what is skipped would not be
+        what is written.
+        """
         stream = iter(items)
         passed = errors = 0
         for number in range(self.done):
-            passed += sum(1 for _ in islice(stream, self.shard_pages))
-            file = self._errors(number)
-            errors += len(file.read_bytes().splitlines()) if file.exists() else 0
+            skipped = list(islice(stream, self.shard_pages))
+            passed += len(skipped)
+            errors += self._check_errors(number, [item for item in skipped if isinstance(item, PageError)])
         pages = passed - errors
         with closing(label(stream)) as labelled:
             for number in count(self.done):
@@ -95,6 +100,18 @@ class ShardedRun:
                 f"{self.folder} holds a run with other {', '.join(changed)}: repeat its command to go on with it, or "
                 "choose another folder"
             )
+
+    def _check_errors(self, number: int, found: list[PageError]) -> int:
+        """How many errors shard `number` had. Those of reading must be the ones `found` now."""
+        file = self._errors(number)
+        stored = [json.loads(line) for line in file.read_bytes().splitlines()] if file.exists() else []
+        then = {(error["source"], error["position"]) for error in stored if error["source"] != LABELLING}
+        now = {(error.source, error.position) for error in found}
+        for source, position in sorted(then ^ now):
+            place = f"{source}, {position}" if position else source
+            was = "could not be read then, and can be now" if (source, position) in then else "could be read then"
+            raise RunError(f"{self.folder}: {place}: {was}, so its shards do not fit any more: choose another folder")
+        return len(stored)
 
     def _keep(self, number: int, errors: list[PageError]) -> None:
         if errors:

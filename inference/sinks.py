@@ -70,7 +70,13 @@ def open_sink(path: Path | None, writer: Writer | None) -> Iterator[Sink]:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
-    """A new file that is on the disk, and gets the name `path`, when all went well; else it is gone."""
+    """A new file that is on the disk, and gets the name `path` (or the one that `path` is a link to), when all went
+    well; else it is gone. What is there and is no regular file (`/dev/null`, a named pipe) is written to as it is."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as device:
+            yield device
+        return
+    path = path.resolve()
     temporary = path.with_name(f".{path.name}.tmp{os.getpid()}")
     try:
         with temporary.open("wb") as file:

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 
 from pagelabel.data.page import Page, PageError
 from pagelabel.labeler import Labeler
 
 _BATCH_PARAGRAPHS = 2048
 _BATCH_PAGES = 256
+# Of a batch's pages with all that they carry: their number says nothing of the memory that they take.
+_BATCH_CHARACTERS = 16_000_000
 # Enough that no worker waits for the reader, few enough that memory stays small.
 _BATCHES_AHEAD = 3
 
 Item = Page | PageError
+Labelled = tuple[list[str] | None, list[float] | None]
+
+# The source of errors that are not of reading.
+LABELLING = "labelling"
 
 
 class WorkerError(RuntimeError):
@@ -29,13 +38,15 @@ def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Consecutive items, a few thousand paragraphs or one larger page together. Where one ends depends on the items
     alone."""
     batch: list[Item] = []
-    paragraphs = 0
+    paragraphs = characters = 0
     for item in items:
         batch.append(item)
-        paragraphs += len(item.paragraphs) if isinstance(item, Page) else 0
-        if paragraphs >= _BATCH_PARAGRAPHS or len(batch) >= _BATCH_PAGES:
+        if isinstance(item, Page):
+            paragraphs += len(item.paragraphs)
+            characters += item.characters
+        if paragraphs >= _BATCH_PARAGRAPHS or len(batch) >= _BATCH_PAGES or characters >= _BATCH_CHARACTERS:
             yield batch
-            batch, paragraphs = [], 0
+            batch, paragraphs, characters = [], 0, 0
     if batch:
         yield batch
 
@@ -55,7 +66,7 @@ def _label_alone(labeler: Labeler, page: Page) -> Item:
     try:
         return labeler.label(page)
     except Exception as error:  # noqa: BLE001
-        return PageError("labelling", f"page {page.id!r}", f"{type(error).__name__}: {error}")
+        return PageError(LABELLING, f"page {page.id!r}", f"{type(error).__name__}: {error}")
 
 
 def label_here(items: Iterable[Item], labeler: Labeler) -> Generator[Item, None, None]:
@@ -71,14 +82,14 @@ def label_in_workers(items: Iterable[Item], model: str | None, workers: int) -> 
     """
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, _start, (model,))
-    ahead: deque[Future[list[Item]]] = deque()
+    ahead: deque[tuple[list[Item], Future[list[Labelled | PageError]]]] = deque()
     try:
         for batch in batches(items):
-            ahead.append(pool.submit(_label, batch))
+            ahead.append((batch, pool.submit(_label, [_bare(item) for item in batch if isinstance(item, Page)])))
             if len(ahead) >= workers * _BATCHES_AHEAD:
-                yield from ahead.popleft().result()
+                yield from _joined(ahead)
         while ahead:
-            yield from ahead.popleft().result()
+            yield from _joined(ahead)
     except BrokenProcessPool as error:
         raise WorkerError(
             "a worker process was ended from outside, perhaps by the system for want of memory: use fewer --workers"
@@ -87,6 +98,25 @@ def label_in_workers(items: Iterable[Item], model: str | None, workers: int) -> 
         if ahead:
             _abandon(pool)
         pool.shutdown(wait=not ahead, cancel_futures=True)
+
+
+def _bare(page: Page) -> Page:
+    """What labelling reads of a page. The rest stays here: it may be large, or too deeply nested to be sent."""
+    title = page.extra.get("title")
+    return Page(page.id, page.paragraphs, page.url, extra={"title": title} if isinstance(title, str) else {})
+
+
+def _joined(ahead: deque[tuple[list[Item], Future[list[Labelled | PageError]]]]) -> Iterator[Item]:
+    """The items of the first batch, which leaves `ahead` when it is labelled, with what was found of its pages."""
+    batch, future = ahead[0]
+    found = iter(future.result())
+    ahead.popleft()
+    for item in batch:
+        if isinstance(item, Page):
+            labelled = next(found)
+            yield labelled if isinstance(labelled, PageError) else replace(item, labels=labelled[0], scores=labelled[1])
+        else:
+            yield item
 
 
 def _abandon(pool: ProcessPoolExecutor) -> None:
@@ -112,8 +142,18 @@ def _start(model: str | None) -> None:
     global _labeler
     # Ctrl-C goes to every process of the terminal; the parent tells the workers to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _labeler = Labeler.load(model, threads=1)
 
 
-def _label(batch: list[Item]) -> list[Item]:
-    return label_batch(_labeler, batch)
+def _end_with_parent() -> None:
+    """A parent that was killed tells its workers nothing: they would wait for it forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _label(pages: list[Page]) -> list[Labelled | PageError]:
+    found = label_batch(_labeler, list(pages))
+    return [item if isinstance(item, PageError) else (item.labels, item.scores) for item in found]

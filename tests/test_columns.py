@@ -81,3 +81,8 @@ def test_what_the_command_writes_reads_back(tiny_bundle: Path, tmp_path: Path) -
     assert [page.paragraphs for page in back] == [page.paragraphs for page in pages]
     assert [page.labels for page in back] == [page.labels for page in pages]
     assert [page.extra["site"] for page in back] == [page.extra["site"] for page in pages]
+
+
+def test_a_field_whose_name_is_no_unicode_is_kept() -> None:
+    (row,) = rows([Page("a", ["One"], extra={"\ud800": "x"})])
+    assert json.loads(str(row["extra"])) == {"\ud800": "x"}

@@ -120,3 +120,12 @@ def test_no_good_line_is_lost_whatever_garbage_lies_between(rows: list[tuple[byt
 def test_a_paragraph_of_10_mb_is_read() -> None:
     paragraph = "word " * 2_000_000
     assert read(json.dumps({"id": "x", "paragraphs": [paragraph]}).encode(), 1 << 24) == [Page("x", [paragraph])]
+
+
+@pytest.mark.parametrize(
+    "text", ['[{"paragraphs": ["a"]},\n{"paragraphs": ["b"]}]', '\n[\n  {"paragraphs": ["a"]}\n]\n']
+)
+def test_an_array_is_told_once(text: str) -> None:
+    (error,) = read(text.encode())
+    assert isinstance(error, PageError)
+    assert "a JSON array: write one object a line" in error.cause

@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import os
+import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,40 @@ def test_output_is_compressed_by_its_name(label, source: str, tmp_path: Path, na
     assert label(source, "-o", tmp_path / name)[0] == 0
     assert (tmp_path / name).read_bytes() == first
     assert len(list(read_pages(str(tmp_path / name)))) == 5
+
+
+def test_what_is_no_regular_file_stays_what_it_is(label, source: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    _, plain, _ = label(source)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_bytes)
+        assert label(source, "-o", pipe)[0] == 0
+        assert read.result(timeout=30).decode() == plain
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize("options", [["-o", "in/out.jsonl"], ["-o", "in/out/"], ["--errors", "in/deep/e.jsonl"]])
+def test_nothing_is_written_where_it_would_be_read(  # type: ignore[no-untyped-def]
+    label, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    write_pages(tmp_path / "in" / "pages.jsonl", toy_pages(2))
+    monkeypatch.chdir(tmp_path)
+    code, _, err = label("in", *options)
+    assert code == 2
+    assert "is inside the input folder" in err
+    assert len(list((tmp_path / "in").iterdir())) == 1
+
+
+def test_a_link_goes_on_leading_to_the_output(label, source: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    _, plain, _ = label(source)
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(tmp_path / "elsewhere" / "target.jsonl")
+    assert label(source, "-o", link)[0] == 0
+    assert link.is_symlink()
+    assert (tmp_path / "elsewhere" / "target.jsonl").read_text(encoding="utf-8") == plain
 
 
 def test_dolma_attributes_index_the_original_text(label, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

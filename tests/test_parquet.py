@@ -126,3 +126,18 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (error,) = read_pages(file)
     assert "pip install 'pagelabel[parquet]'" in str(error)
+
+
+def test_text_without_its_mark_is_text(tmp_path: Path) -> None:
+    columns = {
+        "id": pa.array([b"a"]),
+        "url": pa.array([b"https://river.example"], pa.large_binary()),
+        "paragraphs": pa.array([["Größe".encode(), b"Two"]], pa.list_(pa.binary())),
+        "digest": pa.array([b"\xff\x00"]),
+    }
+    (page,) = read_pages(write(pa.table(columns), tmp_path / "bytes.parquet"))
+    extra = {"digest": "/wA="}
+    assert page == Page("a", ["Größe", "Two"], "https://river.example", extra=extra)
+    (cut,) = read_pages(write(pa.table({"text": [b"One\n\nTwo"]}), tmp_path / "text.parquet"))
+    assert isinstance(cut, Page)
+    assert cut.paragraphs == ["One", "Two"]

@@ -133,6 +133,8 @@ def test_standard_input_is_told_by_how_it_begins(monkeypatch: pytest.MonkeyPatch
         (b'{"paragraphs": ["a"]}\n', ["a"]),
         (b"<!doctype html><p>b</p>", ["b"]),
         (b"c\nd\n", ["c", "d"]),
+        ("<p>é</p>".encode("utf-16"), ["é"]),
+        ("<html><p>some text</p></html>".encode("utf-16-le"), ["some text"]),
     ]:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
         (page,) = read_pages("-")

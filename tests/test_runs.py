@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import pytest
 from conftest import toy_pages, write_pages
 
 from pagelabel.cli import main
+from pagelabel.data.sources import open_source
 from pagelabel.runs import RunError, ShardedRun
 
 # All fifty take two minutes; a few show in every run of the tests that nothing is lost.
@@ -184,3 +186,27 @@ def test_an_interrupt_ends_the_run_and_its_workers(tiny_bundle: Path, tmp_path: 
     assert stderr.strip().splitlines()[-1] == "pagelabel: interrupted"
     assert "Traceback" not in stderr
     assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_source_that_can_be_read_only_now_does_not_shift_the_others(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    locked, free = write_pages(tmp_path / "a.jsonl", toy_pages(30)), write_pages(tmp_path / "b.jsonl", toy_pages(30))
+    folder = tmp_path / "out"
+    options = ["label", locked, free, "--model", str(tiny_bundle), "-o", f"{folder}/", "--shard-pages", "10"]
+
+    def refuse(source: str) -> io.BufferedReader:
+        if source == locked:
+            raise PermissionError(13, "Permission denied")
+        return open_source(source)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pagelabel.data.readers.open_source", refuse)
+        assert main(options) == 1
+        # As it was, it goes on.
+        assert main(options) == 1
+    before = content(folder)
+    capsys.readouterr()
+    assert main(options) == 1
+    assert "a.jsonl: could not be read then, and can be now" in capsys.readouterr().err
+    assert content(folder) == before

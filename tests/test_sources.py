@@ -6,6 +6,7 @@ import pytest
 from pagelabel.data.page import Page, PageError
 from pagelabel.data.readers import read_pages
 from pagelabel.data.sources import expand
+from pagelabel.data.streams import why_unreadable
 
 
 @pytest.fixture
@@ -87,3 +88,44 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
     (error,) = read_pages("s3://bucket/x.jsonl")
     assert "pip install 'pagelabel[remote]'" in str(error)
+
+
+def test_links_to_folders_are_followed_once(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "e.jsonl").write_text("{}")
+    (folder / "link").symlink_to(elsewhere)
+    (elsewhere / "circle").symlink_to(folder)
+    assert names(str(folder), folder) == ["a.jsonl", "b.jsonl", "deep/c.jsonl", "deep/er/d.txt", "link/e.jsonl"]
+
+
+class Broken(io.BytesIO):
+    """A transfer that a library of its own kind gives up."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() > 0:
+            raise RuntimeError("not enough data")
+        return super().read(size)
+
+
+def test_a_transfer_that_breaks_off_is_told_and_reading_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = b"".join(b'{"paragraphs": ["%d"]}\n' % i for i in range(20_000))
+    fsspec = pytest.importorskip("fsspec")
+    monkeypatch.setattr(fsspec.filesystem("memory"), "open", lambda *_, **__: Broken(lines))
+    items = list(read_pages("memory://pages.jsonl"))
+    assert isinstance(items[0], Page)
+    assert isinstance(items[-1], PageError)
+    assert items[-1].cause == (
+        "cannot be read: the transfer broke off (not enough data): what came after the last page is lost"
+    )
+    assert 1 < len(items) < 20_000
+
+
+def test_what_a_server_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    aiohttp = pytest.importorskip("aiohttp")
+    for cause, told in (
+        (aiohttp.ClientConnectionError("cannot connect to host"), "cannot be read: cannot connect to host"),
+        (aiohttp.ClientResponseError(None, (), status=404), "no such file or directory"),
+    ):
+        error = FileNotFoundError("https://river.example/x")
+        error.__cause__ = cause
+        assert why_unreadable(error) == told

@@ -1,6 +1,9 @@
 import gzip
 import io
+import os
+import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -154,3 +157,51 @@ def test_a_stream_is_told_by_how_it_begins(monkeypatch: pytest.MonkeyPatch) -> N
     (page,) = read_pages("-")
     assert isinstance(page, Page)
     assert page.url == "https://river.example/1"
+
+
+@pytest.mark.parametrize("name", COMPRESS)
+def test_it_comes_through_a_pipe_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    data = b"".join(COMPRESS[name](response(i, html(i))) for i in range(1, 4))
+    expected = read(data, tmp_path, name)
+    ends = os.pipe()
+    with os.fdopen(ends[1], "wb") as writer:
+        writer.write(data)
+    with os.fdopen(ends[0], "rb") as reader:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(reader))
+        assert list(read_pages("-")) == expected
+    assert len(expected) == 3
+
+
+def test_what_a_name_server_answered_is_no_page(tmp_path: Path) -> None:
+    answer = record(1, "response", b"20260102\nriver.example. 300 IN A 192.0.2.1\n")
+    answer = answer.replace(b"application/http; msgtype=response", b"text/dns")
+    (page,) = read(answer + response(2, html(2)), tmp_path)
+    assert isinstance(page, Page)
+
+
+def test_brackets_around_an_address_are_not_of_it(tmp_path: Path) -> None:
+    written = response(1, html(1)).replace(b"https://river.example/1", b"<https://river.example/1>")
+    (page,) = read(written, tmp_path)
+    assert isinstance(page, Page)
+    assert page.url == "https://river.example/1"
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n", b"\n", b"\r\n\r\n"])
+def test_empty_lines_at_the_end_are_no_loss(tmp_path: Path, end: bytes) -> None:
+    (page,) = read(response(1, html(1)) + end, tmp_path)
+    assert isinstance(page, Page)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)], ids=["gzip", "deflate"]
+)
+def test_a_compressed_body_that_is_cut_off_is_told(
+    tmp_path: Path, encoding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    body = compress(html(1) * 50)
+    whole = response(1, body, f"Content-Encoding: {encoding}\r\n")
+    cut = response(2, body[:-10], f"Content-Encoding: {encoding}\r\n")
+    page, error = read(whole + cut, tmp_path)
+    assert isinstance(page, Page)
+    assert isinstance(error, PageError)
+    assert "compressed body is cut off" in error.cause

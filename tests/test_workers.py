@@ -1,5 +1,7 @@
 import multiprocessing
+import signal
 import struct
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -42,6 +44,58 @@ def test_batches_are_bounded_and_lose_nothing() -> None:
     assert [item for batch in found for item in batch] == items
     assert found[0] == items[:1]
     assert all(len(batch) <= 256 for batch in found)
+
+
+def test_pages_with_much_beside_their_paragraphs_are_few_in_a_batch() -> None:
+    items: list[Item] = [Page(str(i), ["a"], extra={"html": "x" * 5_000_000}) for i in range(10)]
+    assert [len(batch) for batch in batches(items)] == [4, 4, 2]
+
+
+def test_what_labelling_does_not_read_stays_here(tiny_bundle: Path) -> None:
+    nested: list[object] = []
+    for _ in range(500):
+        nested = [nested]
+    items: list[Item] = [Page("deep", ["Menu"], extra={"title": "A", "deep": nested, "number": 7}), *toy_pages(3)]
+    found = list(label_in_workers(items, str(tiny_bundle), 2))
+    assert found == list(label_here(items, Labeler.load(tiny_bundle, threads=1)))
+    assert isinstance(found[0], Page)
+    assert found[0].extra["deep"] is nested
+
+
+def processes_of(parent: int) -> set[int]:
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent and fields[0] != "Z":
+            found.add(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
+def test_workers_end_with_their_parent(tiny_bundle: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    command = [sys.executable, "-m", "pagelabel", "label", "-", "--model", str(tiny_bundle), "--workers", "2"]
+    command += ["-o", str(tmp_path / "out.jsonl")]
+    pages = "".join(page.to_json() + "\n" for page in toy_pages(2000)).encode()
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as run:
+        assert run.stdin is not None
+        run.stdin.write(pages)
+        run.stdin.flush()
+        deadline = time.time() + 60
+        while len(processes_of(run.pid)) < 3 and time.time() < deadline:
+            time.sleep(0.05)
+        workers = processes_of(run.pid)
+        assert len(workers) >= 3
+        run.send_signal(number)
+        assert run.wait(30) == code
+    while time.time() < deadline and any(Path(f"/proc/{worker}").exists() for worker in workers):
+        time.sleep(0.05)
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+    if number == signal.SIGTERM:
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_the_reader_is_not_run_ahead_of(tiny_bundle: Path) -> None:

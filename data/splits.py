@@ -9,12 +9,25 @@ from urllib.parse import urlsplit
 from pagelabel.data.page import Page
 
 
-def site_of(page: Page) -> str:
-    """The page's `site` field, else the host of its url, else its id (a view's is that of its page)."""
+def sites_of(pages: Sequence[Page]) -> list[str]:
+    """The site of each page: its `site` field, else the host of its url, without "www."; else its id. A page and its
+    views have one site: the whole page's, else the first that is known."""
+    known: dict[str, str] = {}
+    for page in sorted(pages, key=lambda page: "view" in page.extra):
+        site = _known_site(page)
+        if site:
+            known.setdefault(_group(page), site)
+    return [known.get(_group(page), _group(page)) for page in pages]
+
+
+def _known_site(page: Page) -> str | None:
     site = page.extra.get("site")
-    if isinstance(site, str) and site:
-        return site
-    return _host(page.url) or str(page.extra.get("page", page.id))
+    found = site if isinstance(site, str) and site else _host(page.url)
+    return found.removeprefix("www.") if found else None
+
+
+def _group(page: Page) -> str:
+    return str(page.extra.get("page", page.id))
 
 
 def _host(url: str | None) -> str | None:
@@ -33,11 +46,12 @@ def split_by_site(pages: Sequence[Page], share: float, seed: int) -> tuple[list[
         digest = hashlib.sha256(f"{seed}\n{site}".encode()).digest()
         return int.from_bytes(digest[:8], "big") / 2**64
 
-    ranks = {site: rank(site) for site in {site_of(page) for page in pages}}
+    sites = sites_of(pages)
+    ranks = {site: rank(site) for site in set(sites)}
     limit = max(share, min(ranks.values(), default=0.0)) if len(ranks) > 1 else 0.0
     rest: list[Page] = []
     held: list[Page] = []
-    for page in pages:
-        value = ranks[site_of(page)]
+    for page, site in zip(pages, sites, strict=True):
+        value = ranks[site]
         (held if value < share or (value == limit and len(ranks) > 1) else rest).append(page)
     return rest, held

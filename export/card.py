@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pagelabel.model.bundle import FLAT, HIERARCHICAL, BundleConfig
 from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.report import GroupScore
+from pagelabel.training.run_folder import HELD_OUT
 from pagelabel.training.soup import mean_name
 
 _INTRO = """# pagelabel model
@@ -47,20 +49,27 @@ def model_card(config: BundleConfig, evaluations: dict[str, Evaluation]) -> str:
     read = f" Where they are known, it reads the page's {about}, too." if about else ""
     parts = [_INTRO.format(labels=", ".join(f"`{label}`" for label in config.labels), files=files, about=read)]
     for name, evaluation in evaluations.items():
-        parts.append(_scores(name, evaluation))
+        parts.append(_scores(name, evaluation, held_out=name in _held_out(config)))
     flat = config.network == FLAT
     parts += [_parity(config), _recipe(config)] if flat else [_fast_parity(config), _fast_recipe(config)]
     parts.append(_LIMITS)
     return "\n".join(parts)
 
 
-def _scores(name: str, evaluation: Evaluation) -> str:
+def _held_out(config: BundleConfig) -> set[str]:
+    """The files that training was told to keep for scoring; of others it is not known what training saw of them."""
+    dev = config.provenance["checkpoint"]["training"]["data"]["dev"]
+    return {Path(file).name for file in dev} or {HELD_OUT}
+
+
+def _scores(name: str, evaluation: Evaluation, *, held_out: bool) -> str:
     report = evaluation.all
     low, high = report.macro_interval
     lines = [
         f"## Scores on `{name}`",
         "",
-        f"{report.pages:,} pages, {report.paragraphs:,} paragraphs, sites that training never saw. "
+        f"{report.pages:,} pages, {report.paragraphs:,} paragraphs"
+        f"{', sites that training never saw' if held_out else ', on which it was fitted'}. "
         f"Macro-F1 **{report.macro_f1:.3f}** (95% interval by resampling pages {low:.3f} to {high:.3f}), "
         f"accuracy {report.accuracy:.3f}.",
     ]
@@ -193,7 +202,9 @@ def _recipe(config: BundleConfig) -> str:
         pages = f"{stage['pages']['train']:,}"
         rows.append((training["name"], start, str(training["seed"]), str(epochs), f"{rate:g}", pages, minutes))
         start = training["name"]
-        commands.append(f"pagelabel train --config training/{training['name']}.toml -o runs/{training['name']}")
+        command = f"train --config training/{training['name']}.toml -o runs/{training['name']}"
+        several = f"torchrun --nproc-per-node {stage.get('processes')} -m pagelabel"
+        commands.append(f"{several if stage.get('processes', 1) > 1 else 'pagelabel'} {command}")
         if stage.get("averaged"):
             averaged = [*stage["averaged"], start]
             # A run beside the last one, from the same start.
@@ -205,10 +216,13 @@ def _recipe(config: BundleConfig) -> str:
             folders = " ".join(f"runs/{name}/best" for name in averaged)
             commands.append(f"python -m pagelabel.training.soup {folders} -o runs/{start}/best")
     files = {name: digest for stage in stages for name, digest in stage["data"].items()}
+    exports = [f"pagelabel export runs/{start}/best -o model/bundle"]
+    if config.provenance["parity"]["from_bundle"]:
+        exports.append(f"pagelabel export model/bundle --dev {' '.join(config.provenance['metrics'])} -o another")
     lines = [
         "## Recipe",
         "",
-        *_table(("config", "starts from", "seed", "epochs", "rate", "pages and views", "minutes"), rows),
+        *_table(("config", "starts from", "seed", "epochs", "rate", "pages and views, repeats too", "minutes"), rows),
         "",
         *([" ".join(means), ""] if means else []),
         _decisions(config),
@@ -219,7 +233,7 @@ def _recipe(config: BundleConfig) -> str:
         "",
         "```",
         *commands,
-        f"pagelabel export runs/{start}/best -o model/bundle",
+        *exports,
         *[f"pagelabel evaluate model/bundle {name}" for name in config.provenance["metrics"]],
         "```",
     ]

@@ -75,3 +75,22 @@ def test_what_ships_has_labels_and_no_text() -> None:
         assert set(record) == {"id", "labels"}
         assert {*record["labels"].values()} <= set(LABELS)
         assert all(int(index) >= 0 for index in record["labels"])
+
+
+def test_what_is_corrected_is_no_guess_any_more(tmp_path: Path) -> None:
+    guess = {"weights": [0.0, 0.7], "probabilities": [[0.5, 0.2, 0.1, 0.1, 0.1], [0.1, 0.1, 0.7, 0.1, 0.0]]}
+    file = write_pages(
+        tmp_path / "a.jsonl",
+        [
+            Page("p1", ["a", "b"], labels=["body", "promo"], extra=guess),
+            Page(
+                "p1#v", ["b", "a"], labels=["promo", "body"], extra={"page": "p1", "view": "v", "weights": [0.7, 0.0]}
+            ),
+        ],
+    )
+    (tmp_path / "fix.jsonl").write_text(json.dumps({"id": "p1", "labels": {"0": "donation"}}))
+    whole, view = load_pages([file], LABELS, str(tmp_path / "fix.jsonl"))
+    assert whole.extra["weights"] == [1.0, 0.7]
+    assert whole.extra["probabilities"] == [[0, 0, 0, 0, 1], guess["probabilities"][1]]
+    assert view.labels == ["promo", "donation"]
+    assert view.extra["weights"] == [0.7, 1.0]

@@ -197,6 +197,10 @@ def test_decisions_of_a_bundle_can_be_fitted_to_other_pages(tiny_bundle: Path, t
         np.testing.assert_allclose(other, one, rtol=1e-6 if one.dtype.kind == "f" else 0)
     np.testing.assert_allclose(new.logits(page), old.logits(page), atol=1e-2)
     assert list(new.config.provenance["metrics"]) == ["mine.jsonl"]
+    first, second = (tiny_bundle / "README.md").read_text(), (again / "README.md").read_text()
     note = "The weights are those of an int8 bundle"
-    assert note in (again / "README.md").read_text()
-    assert note not in (tiny_bundle / "README.md").read_text()
+    assert note in second
+    assert note not in first
+    assert "sites that training never saw" in first
+    assert "sites that training never saw" not in second
+    assert "pagelabel export model/bundle --dev mine.jsonl -o another" in second

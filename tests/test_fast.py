@@ -71,6 +71,14 @@ def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_fast(checkpoint, tmp_path_factory.mktemp("bundles") / "fast")
 
 
+def test_dev_files_of_one_name_are_refused(config_file: Path, tmp_path: Path) -> None:
+    config = load_fast_config(config_file)
+    twice = replace(config, data=replace(config.data, dev=(*config.data.dev, str(tmp_path / "dev.other.jsonl"))))
+    write_pages(tmp_path / "dev.other.jsonl", toy_pages()[:2])
+    with pytest.raises(ValueError, match="two files have one name up to its first dot"):
+        train_fast(twice, tmp_path / "run")
+
+
 def test_sentences_give_a_first_stage(config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = ["skip to content", "donate to our newsroom", "read next : harvest fair opens"]
     features = datasets.Features({"text": datasets.Value("string"), "vector": datasets.List(datasets.Value("float16"))})

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pagelabel.model.checkpoint import load_info
-from pagelabel.training.run_folder import leads, processes
+from pagelabel.training.config import load_config
+from pagelabel.training.run_folder import guard, leads, processes, write_config
 
 
 def test_the_first_process_keeps_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,4 +33,17 @@ def test_two_processes_learn_together(toy_config: Path, tmp_path: Path) -> None:
     assert done.stderr.count("18 training pages") == 1
     info = load_info(tmp_path / "run" / "best")
     assert info["metrics"]["macro_f1"] > 0.8
+    assert info["processes"] == 2
     assert {file.name for file in (tmp_path / "run").iterdir()} == {"best", "config.json", "state"}
+
+
+def test_a_run_goes_on_in_as_many_processes(toy_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config(toy_config)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    write_config(tmp_path, config)
+    guard(tmp_path, config, resume=True)
+    monkeypatch.delenv("WORLD_SIZE")
+    with pytest.raises(ValueError, match="another number of processes"):
+        guard(tmp_path, config, resume=True)
+    write_config(tmp_path, config)
+    guard(tmp_path, config, resume=True)

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagelabel.data.page import Page
-from pagelabel.data.splits import site_of, split_by_site
+from pagelabel.data.splits import sites_of, split_by_site
 
 
 def make(sites: list[int]) -> list[Page]:
@@ -13,7 +13,7 @@ def make(sites: list[int]) -> list[Page]:
 def test_a_site_is_never_on_both_sides_and_no_page_is_lost(sites: list[int], share: float, seed: int) -> None:
     pages = make(sites)
     rest, held = split_by_site(pages, share, seed)
-    assert not {site_of(page) for page in rest} & {site_of(page) for page in held}
+    assert not {page.extra["site"] for page in rest} & {page.extra["site"] for page in held}
     assert sorted(page.id for page in rest + held) == sorted(page.id for page in pages)
     assert held or len(set(sites)) == 1
 
@@ -55,12 +55,27 @@ def test_views_stay_with_their_page() -> None:
         assert {name[1:] for name in ids if name[0] == "p"} == {name[1:] for name in ids if name[0] == "v"}
 
 
+def test_a_page_and_its_views_stay_together_where_only_one_of_them_names_its_site() -> None:
+    pages = []
+    for i in range(40):
+        pages += [
+            Page(f"v{i}", ["a"], extra={"page": f"p{i}", "view": "x"}),
+            Page(f"p{i}", ["a"], f"https://s{i}.example"),
+        ]
+        pages.append(Page(f"w{i}", ["a"], f"http://www.s{i}.example/b"))
+    for side in split_by_site(pages, 0.4, 1):
+        numbers = [page.id[1:] for page in side]
+        assert all(numbers.count(number) == 3 for number in numbers)
+
+
 def test_a_site_is_the_field_or_the_host_or_the_page() -> None:
-    assert site_of(Page("a", [], "https://www.x.example/1", extra={"site": "x.example"})) == "x.example"
-    assert site_of(Page("a", [], "https://www.x.example/1")) == "www.x.example"
-    assert site_of(Page("a", [], None, extra={"page": "whole"})) == "whole"
-    assert site_of(Page("a", [])) == "a"
-
-
-def test_a_url_that_cannot_be_parsed_is_no_site() -> None:
-    assert site_of(Page("a", [], "http://[broken")) == "a"
+    pages = [
+        Page("a", [], "https://www.x.example/1", extra={"site": "y.example"}),
+        Page("b", [], "https://www.x.example/1"),
+        Page("c", [], None, extra={"page": "whole", "view": "v"}),
+        Page("d", []),
+        Page("e", [], "http://[broken"),
+        Page("f", [], "https://www.x.example/2", extra={"page": "g", "view": "v"}),
+        Page("g", [], extra={"site": "www.z.example"}),
+    ]
+    assert sites_of(pages) == ["y.example", "x.example", "whole", "d", "e", "z.example", "z.example"]

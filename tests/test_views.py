@@ -47,12 +47,16 @@ def test_a_page_without_links_is_named(link: object) -> None:
 def test_each_extractor_keeps_what_it_kept_elsewhere() -> None:
     pages = [page(f"p{i}") for i in range(12)]
     views = [view_of(p, "prose", [3, 4, 5, 6]) for p in pages] + [view_of(p, "all", list(range(9))) for p in pages]
-    found = list(simulated(page("new"), learn(pages, views, seed=1), seed=1))
+    new = page("new")
+    new.extra.update(doubt=[0, 4], weights=[i / 10 for i in range(len(new.paragraphs))])
+    found = list(simulated(new, learn(pages, views, seed=1), seed=1))
     assert [(view.id, view.extra["page"], view.extra["view"]) for view in found] == [("new#prose", "new", "prose")]
     assert found[0].paragraphs == page("new").paragraphs[3:7]
     assert found[0].labels == ["body"] * 4
     assert found[0].extra["site"] == "new"
-    assert "doubt" not in found[0].extra
+    assert found[0].extra["doubt"] == [1]
+    assert found[0].extra["weights"] == [0.3, 0.4, 0.5, 0.6]
+    assert "link" not in found[0].extra
 
 
 def test_the_script_writes_views(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pagelabel.data.page import Page
@@ -39,14 +40,16 @@ class Corrections:
                 ) from error
         return cls(file, found)
 
-    def apply(self, page: Page) -> None:
-        """Change the labels of `page`. Raises ValueError where it has no such paragraph, and for a view whose page has
+    def apply(self, page: Page, order: Sequence[str]) -> None:
+        """Change the labels of `page`; where it has `weights` and `probabilities` (of the labels in `order`), what is
+        corrected is certain. Raises ValueError where it has no such paragraph, and for a view whose page has
         corrections and was not applied before."""
         whole = page.extra.get("page")
         if page.labels is None:
             return
         if page.id in self._labels:
             self._apply_to_page(page, page.labels, self._labels[page.id])
+            _make_certain(page, page.labels, self._labels[page.id], order)
         elif whole in self._labels:
             if whole not in self._texts:
                 raise ValueError(
@@ -55,6 +58,7 @@ class Corrections:
                 )
             known = self._texts[whole]
             page.labels[:] = [known.get(t, label) for t, label in zip(page.paragraphs, page.labels, strict=True)]
+            _make_certain(page, page.labels, [i for i, t in enumerate(page.paragraphs) if t in known], order)
 
     def _apply_to_page(self, page: Page, labels: list[str], fixes: dict[int, str]) -> None:
         for index, label in fixes.items():
@@ -67,3 +71,12 @@ class Corrections:
             by_text[text].add(label)
         corrected = {page.paragraphs[index] for index in fixes}
         self._texts[page.id] = {text: label for text in corrected for label in by_text[text] if len(by_text[text]) == 1}
+
+
+def _make_certain(page: Page, labels: Sequence[str], indexes: Iterable[int], order: Sequence[str]) -> None:
+    weights, probabilities = page.extra.get("weights"), page.extra.get("probabilities")
+    for index in indexes:
+        if isinstance(weights, list) and len(weights) == len(labels):
+            weights[index] = 1.0
+        if isinstance(probabilities, list) and len(probabilities) == len(labels):
+            probabilities[index] = [float(label == labels[index]) for label in order]

@@ -2,8 +2,8 @@
 
     python -m pagelabel.training.fast --config training/hierarchical.toml -o runs/fast
 
-Distillation as in Hinton et al. 2015 (https://arxiv.org/abs/1503.02531): the teacher's calibrated probabilities are the
-targets.
+Distillation as in Hinton et al. 2015 (https://arxiv.org/abs/1503.02531): the teacher's probabilities, as its network
+gives them, are part of the targets.
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
     pages = load_pages(config.data.train, config.labels, config.data.corrections)
     if config.data.dev:
         dev = {Path(file).name.split(".")[0]: load_pages([file], config.labels) for file in config.data.dev}
+        if len(dev) < len(config.data.dev):
+            raise ValueError(f"data.dev: two files have one name up to its first dot: {', '.join(config.data.dev)}")
     else:
         pages, held = split_by_site(pages, config.data.dev_share, config.seed)
         dev = {"dev": held}

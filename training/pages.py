@@ -22,7 +22,7 @@ def load_pages(files: Sequence[str], labels: Sequence[str], corrections: str | N
             if page.labels is None:
                 raise ValueError(f"{file}: page {page.id!r} has no labels")
             if fixes:
-                fixes.apply(page)
+                fixes.apply(page, labels)
             unknown = set(page.labels) - set(labels)
             if unknown:
                 raise ValueError(

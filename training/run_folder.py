@@ -13,6 +13,9 @@ from pagelabel.data.page import Page
 from pagelabel.training.config import TrainingConfig
 
 _CONFIG = "config.json"
+_PROCESSES = "processes"
+# The pages that are held out where the config names none.
+HELD_OUT = "dev.jsonl"
 
 
 def leads() -> bool:
@@ -31,7 +34,10 @@ def guard(output: Path, config: TrainingConfig, resume: bool) -> None:
     if file.exists():
         if not resume:
             raise ValueError(f"{output} holds a training run: use --resume to go on with it, or another folder")
-        if json.loads(file.read_text(encoding="utf-8")) != json.loads(_config_text(config)):
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        if stored.pop(_PROCESSES, 1) != processes():
+            raise ValueError(f"{file}: the run was started with another number of processes; resume with as many")
+        if stored != json.loads(json.dumps(config.to_dict())):
             raise ValueError(
                 f"{file}: the run was started with other settings; resume with those, or use another folder"
             )
@@ -40,16 +46,14 @@ def guard(output: Path, config: TrainingConfig, resume: bool) -> None:
 
 
 def write_config(output: Path, config: TrainingConfig) -> None:
-    (output / _CONFIG).write_text(_config_text(config), encoding="utf-8")
-
-
-def _config_text(config: TrainingConfig) -> str:
-    return json.dumps(config.to_dict(), indent=1) + "\n"
+    """What decides the run: its config, and how many processes share a step, where it is more than one."""
+    shared = {_PROCESSES: processes()} if processes() > 1 else {}
+    (output / _CONFIG).write_text(json.dumps(config.to_dict() | shared, indent=1) + "\n", encoding="utf-8")
 
 
 def keep(dev: Sequence[Page], output: Path) -> str:
     """Write the held-out pages into the run's folder: export fits the temperature on them and measures parity."""
-    file = (output / "dev.jsonl").resolve()
+    file = (output / HELD_OUT).resolve()
     file.write_text("".join(page.to_json() + "\n" for page in dev), encoding="utf-8")
     return str(file)
 

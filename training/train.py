@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,13 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 from tokenizers import Tokenizer
 from torch.utils.data import SequentialSampler
-from transformers import EarlyStoppingCallback, EvalPrediction, Trainer, TrainingArguments, set_seed
+from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
 
 from pagelabel.data.splits import split_by_site
 from pagelabel.model.checkpoint import Checkpoint, save_checkpoint
 from pagelabel.model.encoding import Encoder, EncodingConfig
 from pagelabel.training.base import load_start
+from pagelabel.training.callbacks import Clock, Patience
 from pagelabel.training.config import TrainingConfig
 from pagelabel.training.dropout import share_dropout
 from pagelabel.training.examples import (
@@ -129,11 +129,12 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
             f"{sum(example.tokens for example in plan)} tokens",
             file=sys.stderr,
         )
+        data = {Path(file).name: sha256(file) for file in config.data.train}
         output.mkdir(parents=True, exist_ok=True)
-        write_config(output, config)
         dev_files = list(config.data.dev) or [keep(dev, output)]
-        data = {Path(file).name: sha256(file) for file in (*config.data.train, *dev_files)}
-    started = time.time()
+        data |= {Path(file).name: sha256(file) for file in dev_files}
+        write_config(output, config)
+    clock = Clock()
     trainer = PageTrainer(
         config,
         model=network,
@@ -143,7 +144,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         eval_dataset=Windows(dev_rows, evaluation_plan(dev_rows, encoder), encoder),
         compute_metrics=_scores,
         preprocess_logits_for_metrics=lambda logits, _: logits.argmax(-1),
-        callbacks=[EarlyStoppingCallback(config.optim.patience)],
+        callbacks=[Patience(config.optim.patience), clock],
     )
     trainer.train(resume_from_checkpoint=last_state(output) if resume else None)
     if not leads():
@@ -159,7 +160,8 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         "dev": dev_files,
         "pages": {"train": len(pages), "dev": len(dev)},
         "metrics": best,
-        "seconds": round(time.time() - started),
+        "seconds": round(clock.seconds),
+        "processes": processes(),
         "precision": "bfloat16" if torch.cuda.is_available() or half_precision() else "float32",
         "commit": commit(),
     }

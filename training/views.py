@@ -32,8 +32,8 @@ _REACH = 4
 _AVERAGED = (8, 24)
 # What is kept hangs on settings and markup that the paragraphs do not show, so pages differ in how much they keep.
 _CUTS = (0.3, 0.7)
-# Fields that count the paragraphs of the whole page.
-_OF_PARAGRAPHS = ("link", "main", "doubt", "weights", "probabilities")
+# Fields with an entry for each paragraph: those that a view has of its own, and those that only its page needs.
+_KEPT, _LEFT = ("weights", "probabilities"), ("link", "main")
 
 
 def extractor_features(page: Page) -> npt.NDArray[np.float32]:
@@ -102,7 +102,12 @@ def simulated(page: Page, models: dict[str, HistGradientBoostingClassifier], see
         rng = np.random.default_rng((seed, number, *page.id.encode()))
         kept = np.flatnonzero(model.predict_proba(features)[:, 1] > rng.uniform(*_CUTS)).tolist()
         if 0 < len(kept) < len(page.paragraphs):
-            extra = {key: value for key, value in page.extra.items() if key not in _OF_PARAGRAPHS}
+            extra = {key: value for key, value in page.extra.items() if key not in _LEFT}
+            for key in _KEPT:
+                if extra.get(key):
+                    extra[key] = [extra[key][i] for i in kept]
+            if extra.get("doubt"):
+                extra["doubt"] = [place for place, i in enumerate(kept) if i in extra["doubt"]]
             yield replace(
                 page,
                 id=f"{page.id}#{name}",

@@ -100,7 +100,7 @@ def _filesystem(source: str) -> tuple[Any, str]:
     try:
         filesystem, path = fsspec.core.url_to_fs(source)
     except ImportError as error:
-        raise ValueError(f"{source}: {error}") from error
+        raise ValueError(str(error)) from error
     return filesystem, path
 
 

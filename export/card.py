@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pagelabel.model.bundle import FLAT, HIERARCHICAL, BundleConfig
+from pagelabel.model.labels import LABELS
 from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.report import GroupScore
 from pagelabel.training.run_folder import HELD_OUT
@@ -16,12 +17,15 @@ _INTRO = """# pagelabel model
 
 Gives every paragraph of a web page one label of:
 {labels}.
-It reads the paragraph among its neighbours, as plain text; markup is not needed.{about} The five labels of
-pagelabel are defined in its label guide, `data/label-guide.md`.
+It reads the paragraph among its neighbours, as plain text; markup is not needed.{about}{guide}
 
 Files: {files}, `config.json` (labels in the order of the logits, encoding, temperature, transitions, thresholds,
 sha256, provenance), `reference.jsonl` (pages with ids, features, logits and labels, for `pagelabel check` and for ports
 to other languages).
+"""
+_OTHER_LIMITS = """## Limits
+
+Other pages than those above were not measured. Use scores (`--min-score`) where a wrong label costs more than none.
 """
 _FILES = {
     FLAT: "`model.onnx` (int8), `tokenizer.json`",
@@ -29,13 +33,15 @@ _FILES = {
 }
 _ABOUT = {"title": "title", "url": "address"}
 
+_GUIDE = " They are defined in pagelabel's label guide,\n`data/label-guide.md`."
+
 _LIMITS = """## Limits
 
 English, mostly news pages; other languages were not measured. Pages that are not articles (forums, shops, section
 pages) are rarer in the training data and score lower, see the scores by kind. `donation` and `quote` are rare: their
-scores vary most between samples. Labels of training pages come from one annotation pass. Behind an extractor the menus
-and headings that tell furniture from article are gone: see the scores by view, and use scores (`--min-score`) where a
-wrong label costs more than none.
+scores vary most between samples. Labels of most real training pages come from one annotation pass, a few of which were
+corrected. Behind an extractor the menus and headings that tell furniture from article are gone: see the scores by view,
+and use scores (`--min-score`) where a wrong label costs more than none.
 
 Known failures: cards of a listing page taken for `body`, above all where its menus are gone; a paragraph about money
 right behind a donation box inside an article taken for `donation`; quotes without marks taken for `body`.
@@ -47,12 +53,14 @@ def model_card(config: BundleConfig, evaluations: dict[str, Evaluation]) -> str:
     files = _FILES[config.network]
     about = " and ".join(_ABOUT[name] for name in config.encoding.about)
     read = f" Where they are known, it reads the page's {about}, too." if about else ""
-    parts = [_INTRO.format(labels=", ".join(f"`{label}`" for label in config.labels), files=files, about=read)]
+    own = config.labels == LABELS
+    labels = ", ".join(f"`{label}`" for label in config.labels)
+    parts = [_INTRO.format(labels=labels, files=files, about=read, guide=_GUIDE if own else "")]
     for name, evaluation in evaluations.items():
         parts.append(_scores(name, evaluation, held_out=name in _held_out(config)))
     flat = config.network == FLAT
     parts += [_parity(config), _recipe(config)] if flat else [_fast_parity(config), _fast_recipe(config)]
-    parts.append(_LIMITS)
+    parts.append(_LIMITS if own else _OTHER_LIMITS)
     return "\n".join(parts)
 
 
@@ -217,8 +225,12 @@ def _recipe(config: BundleConfig) -> str:
             commands.append(f"python -m pagelabel.training.soup {folders} -o runs/{start}/best")
     files = {name: digest for stage in stages for name, digest in stage["data"].items()}
     exports = [f"pagelabel export runs/{start}/best -o model/bundle"]
+    measured = list(config.provenance["metrics"])
+    dev = "" if set(measured) == _held_out(config) else f" --dev {' '.join(measured)}"
     if config.provenance["parity"]["from_bundle"]:
-        exports.append(f"pagelabel export model/bundle --dev {' '.join(config.provenance['metrics'])} -o another")
+        exports.append(f"pagelabel export model/bundle{dev} -o another")
+    else:
+        exports[0] += dev
     lines = [
         "## Recipe",
         "",

@@ -89,4 +89,8 @@ def _page(page: Page | Sequence[str], number: int) -> Page:
         return page
     if isinstance(page, str):
         raise TypeError("a page is a Page or a list of paragraphs, not one string; split it into paragraphs first")
-    return Page(str(number), list(page))
+    paragraphs = list(page)
+    for place, paragraph in enumerate(paragraphs):
+        if not isinstance(paragraph, str):
+            raise TypeError(f"paragraph {place} should be a string, found {type(paragraph).__name__}")
+    return Page(str(number), paragraphs)

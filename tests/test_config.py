@@ -42,7 +42,13 @@ def test_the_shipped_configs_are_valid_and_name_pages_of_their_own_folder(name: 
         ),
         ("labels = ['a']", "at least two"),
         ("labels = ['a', 'a']", "at least two"),
-        ("labels = ['keep', 'drop']", "augment.rare_labels"),
+        ("labels = ['keep', 'drop']\n[augment]\nrare_labels = ['gift']", "augment.rare_labels"),
+        ("[optim]\nepochs = 0", "epochs should be at least 1, found 0"),
+        ("[optim]\nbatch_windows = 0", "batch_windows should be at least 1"),
+        ("[optim]\ndropout = 1.0", "dropout should be from 0 to 0.99"),
+        ("[augment]\ncrop = 1.5", "crop should be from 0 to 1, found 1.5"),
+        ("[data]\ndev_share = 0.0", "dev_share should be from 0.001 to 0.999"),
+        ("[data]\ntrain = ['no*.jsonl']", r"no file is like 'no\*.jsonl'"),
         ("seed = ", "toml"),
     ],
 )
@@ -102,3 +108,8 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
 def test_the_resolved_config_can_be_stored() -> None:
     values = TrainingConfig().to_dict()
     assert json.loads(json.dumps(values))["labels"] == list(values["labels"])
+
+
+def test_other_labels_need_no_word_about_the_rare_ones(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text("labels = ['keep', 'drop']", encoding="utf-8")
+    assert load_config(tmp_path / "own.toml").labels == ("keep", "drop")

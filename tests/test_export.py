@@ -94,6 +94,9 @@ def other_labels(toy_config: Path, tmp_path: Path) -> Path:
 
 def test_a_model_with_other_labels_takes_the_place_of_an_older_bundle(other_labels: Path, old: Path) -> None:
     assert export(other_labels, old, tolerance=LOOSE) == old
+    card = (old / "README.md").read_text(encoding="utf-8")
+    assert "label guide" not in card
+    assert "donation" not in card
     assert [file.name for file in old.parent.iterdir()] == ["mine"]
     assert old.stat().st_mode & 0o777 == 0o755
     assert read_bundle(old).labels == ("keep", "drop")

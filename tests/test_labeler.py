@@ -86,6 +86,8 @@ def test_pages_come_before_the_stream_ends(labeler: Labeler) -> None:
 
 
 def test_one_string_is_not_a_page(labeler: Labeler) -> None:
+    with pytest.raises(TypeError, match="paragraph 1 should be a string, found NoneType"):
+        labeler.label(["a", None])  # type: ignore[list-item]
     with pytest.raises(TypeError, match="split it"):
         labeler.label("Mayor resigns")
 

@@ -138,8 +138,10 @@ def test_a_run_that_could_not_start_leaves_its_folder_free(short: TrainingConfig
     write_pages(tmp_path / "pages" / "a.jsonl", toy_pages())
     with pytest.raises(OSError, match="pages"):
         train(replace(short, data=replace(short.data, train=(str(tmp_path / "pages"),))), tmp_path / "run")
-    with pytest.raises(ValueError, match="nothing to learn from"):
+    with pytest.raises(ValueError, match=r"nothing to learn from: data\.train names no files"):
         train(replace(short, data=replace(short.data, train=())), tmp_path / "run")
+    with pytest.raises(ValueError, match=r"encoding\.window_tokens is 4096, the encoder has \d+ positions"):
+        train(replace(short, encoding=replace(short.encoding, window_tokens=4096)), tmp_path / "run")
     train(replace(short, optim=replace(short.optim, epochs=1, evaluations=1)), tmp_path / "run")
 
 
@@ -259,3 +261,35 @@ def test_a_start_with_other_labels_keeps_what_is_known_of_those_it_has(tiny_chec
     assert new.weight.shape == (3, old.weight.shape[1])
     with pytest.raises(ValueError, match="keeps its layers"):
         load_start(str(tiny_checkpoint), known.labels, 7)
+
+
+@pytest.mark.parametrize(
+    ("pages", "words"),
+    [
+        ([Page("a", [], extra={"site": "a"}, labels=[])], "no page of data.train has paragraphs"),
+        ([Page("a", ["x"], extra={"site": "a"}, labels=["body"])] * 2, "all pages are of one site: name data.dev"),
+        (
+            [Page(s, ["x"], extra={"site": s}, labels=["body"]) for s in "ab"],
+            "all training paragraphs are labelled body",
+        ),
+    ],
+)
+def test_pages_that_teach_nothing_are_refused(
+    short: TrainingConfig, tmp_path: Path, pages: list[Page], words: str
+) -> None:
+    file = write_pages(tmp_path / "pages.jsonl", pages)
+    with pytest.raises(ValueError, match=words):
+        train(replace(short, data=DataConfig(train=(file,))), tmp_path / "run")
+
+
+def test_losses_go_to_stderr_and_labels_without_pages_are_told(
+    short: TrainingConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pages = [replace(page, labels=["body", *["promo"] * (len(page.paragraphs) - 1)]) for page in toy_pages()]
+    file = write_pages(tmp_path / "pages.jsonl", pages)
+    brief = replace(short, data=replace(short.data, train=(file,)), optim=replace(short.optim, epochs=1, evaluations=1))
+    train(brief, tmp_path / "run")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert '"eval_macro_f1"' in captured.err
+    assert "no paragraph of the training pages is labelled donation" in captured.err

@@ -1,7 +1,9 @@
-"""What a run has to remember when it is stopped and resumed: that it was done, and how long it took."""
+"""What a run tells, and has to remember when it is stopped and resumed: that it was done, and how long it took."""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from typing import Any
 
@@ -16,6 +18,14 @@ class Patience(EarlyStoppingCallback):  # type: ignore[misc]
         super().on_train_begin(args, state, control, **kwargs)
         if self.early_stopping_patience_counter >= self.early_stopping_patience:
             control.should_training_stop = True
+
+
+class Reporter(TrainerCallback):  # type: ignore[misc]
+    """Losses and scores on stderr, a JSON object a line."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        if state.is_world_process_zero and logs is not None:
+            print(json.dumps({name: value for name, value in logs.items() if name != "total_flos"}), file=sys.stderr)
 
 
 class Clock(TrainerCallback, ExportableState):  # type: ignore[misc]

@@ -96,15 +96,39 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels should be at least two different names, found {list(self.labels)}")
+        for part in (self.data, self.augment, self.optim):
+            _check_ranges(part)
         weights = self.optim.class_weights
         if weights is not None and len(weights) != len(self.labels):
             raise ValueError(f"optim.class_weights has {len(weights)} numbers for {len(self.labels)} labels")
         unknown = set(self.augment.rare_labels) - set(self.labels)
-        if unknown and self.augment.repeat_rare:
+        if unknown and self.augment.rare_labels != AugmentConfig().rare_labels:
             raise ValueError(f"augment.rare_labels names {sorted(unknown)}, which are not in labels")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+# At least, and at most or below; by the name of the setting.
+_SHARES = {
+    **dict.fromkeys(("crop", "strip_furniture", "only_furniture", "mask_tokens", "skip_uniform", "hide_about"), (0, 1)),
+    **dict.fromkeys(("warmup", "label_smoothing", "doubt_weight"), (0, 1)),
+    **dict.fromkeys(("epochs", "batch_windows", "evaluations", "patience", "threads"), (1, None)),
+    **dict.fromkeys(("repeat_rare", "views", "listings", "encoder_rate", "head_rate", "weight_decay"), (0, None)),
+    "dropout": (0, 0.99),
+    "dev_share": (0.001, 0.999),
+}
+
+
+def _check_ranges(settings: Any) -> None:
+    """Raises ValueError that names the first setting that is out of its range."""
+    for item in fields(settings):
+        value, (least, most) = getattr(settings, item.name), _SHARES.get(item.name, (None, None))
+        if least is None or value is None:
+            continue
+        if value < least or (most is not None and value > most):
+            range_ = f"at least {least}" if most is None else f"from {least} to {most}"
+            raise ValueError(f"{item.name} should be {range_}, found {value}")
 
 
 def load_config(path: str | Path) -> TrainingConfig:
@@ -113,16 +137,12 @@ def load_config(path: str | Path) -> TrainingConfig:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         config: TrainingConfig = build(TrainingConfig, values)
+        data = resolved(config.data, path.parent)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
     # A base is a folder beside the config, a folder, or a name.
     base = path.parent / config.base
-    return replace(
-        config,
-        name=path.stem,
-        base=str(base.resolve()) if base.is_dir() else config.base,
-        data=resolved(config.data, path.parent),
-    )
+    return replace(config, name=path.stem, base=str(base.resolve()) if base.is_dir() else config.base, data=data)
 
 
 def resolved(data: DataConfig, folder: Path) -> DataConfig:

@@ -25,9 +25,7 @@ def load_pages(files: Sequence[str], labels: Sequence[str], corrections: str | N
                 fixes.apply(page, labels)
             unknown = set(page.labels) - set(labels)
             if unknown:
-                raise ValueError(
-                    f"{file}: page {page.id!r} has labels {sorted(unknown)}; the config knows {list(labels)}"
-                )
+                raise ValueError(f"{file}: page {page.id!r} has labels {sorted(unknown)}; known are {list(labels)}")
             doubt = page.extra.get("doubt") or []
             if not isinstance(doubt, list) or any(i not in range(len(page.labels)) for i in doubt):
                 raise ValueError(

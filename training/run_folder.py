@@ -33,7 +33,8 @@ def guard(output: Path, config: TrainingConfig, resume: bool) -> None:
     file = output / _CONFIG
     if file.exists():
         if not resume:
-            raise ValueError(f"{output} holds a training run: use --resume to go on with it, or another folder")
+            anew = "" if last_state(output) else "; it has saved nothing yet, so the folder may be removed, too"
+            raise ValueError(f"{output} holds a training run: use --resume to go on with it, or another folder{anew}")
         stored = json.loads(file.read_text(encoding="utf-8"))
         if stored.pop(_PROCESSES, 1) != processes():
             raise ValueError(f"{file}: the run was started with another number of processes; resume with as many")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 from tokenizers import Tokenizer
 from torch.utils.data import SequentialSampler
-from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
+from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments, set_seed
 
+from pagelabel.data.page import Page
 from pagelabel.data.splits import split_by_site
 from pagelabel.model.checkpoint import Checkpoint, save_checkpoint
 from pagelabel.model.encoding import Encoder, EncodingConfig
 from pagelabel.training.base import load_start
-from pagelabel.training.callbacks import Clock, Patience
+from pagelabel.training.callbacks import Clock, Patience, Reporter
 from pagelabel.training.config import TrainingConfig
 from pagelabel.training.dropout import share_dropout
 from pagelabel.training.examples import (
@@ -109,8 +111,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         dev = load_pages(config.data.dev, config.labels)
     else:
         pages, dev = split_by_site(pages, config.data.dev_share, config.seed)
-    if not pages or not dev:
-        raise ValueError(f"nothing to learn from: {len(pages)} training pages, {len(dev)} dev pages")
+    _check_pages(pages, dev, config)
     if config.augment.listings:
         pages = pages + listing_pages(pages, config.augment.listings, config.seed, config.labels)
     start = load_start(config.base, config.labels, config.layers)
@@ -119,6 +120,9 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     if config.optim.compile:
         compile_network(network, network.encoder)
     encoding = _encoding(config, tokenizer, start.info)
+    positions = network.encoder.config.max_position_embeddings
+    if encoding.window_tokens > positions:
+        raise ValueError(f"encoding.window_tokens is {encoding.window_tokens}, the encoder has {positions} positions")
     encoder = Encoder(tokenizer, encoding)
     rows = tokenized(pages, encoder, config.labels, config.optim.doubt_weight)
     dev_rows = tokenized(one_view(dev), encoder, config.labels, 1.0)
@@ -146,6 +150,9 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         preprocess_logits_for_metrics=lambda logits, _: logits.argmax(-1),
         callbacks=[Patience(config.optim.patience), clock],
     )
+    if trainer.pop_callback(PrinterCallback) is not None:
+        # It printed to stdout, which is for the folder of the result.
+        trainer.add_callback(Reporter)
     trainer.train(resume_from_checkpoint=last_state(output) if resume else None)
     if not leads():
         return output / "best"
@@ -167,6 +174,23 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     }
     save_checkpoint(output / "best", Checkpoint(network, tokenizer, info))
     return output / "best"
+
+
+def _check_pages(pages: Sequence[Page], dev: Sequence[Page], config: TrainingConfig) -> None:
+    """Raises ValueError where there is nothing to learn, and tells of labels that no training page has."""
+    if not config.data.train:
+        raise ValueError("nothing to learn from: data.train names no files")
+    if not pages:
+        raise ValueError("nothing to learn from: no page of data.train has paragraphs")
+    if not dev:
+        cause = "no page of data.dev has paragraphs" if config.data.dev else "all pages are of one site: name data.dev"
+        raise ValueError(f"nothing to score on: {cause}")
+    known = {label for page in pages for label in page.labels or ()}
+    if len(known) < 2:
+        raise ValueError(f"nothing to learn: all training paragraphs are labelled {min(known)}")
+    for label in config.labels:
+        if label not in known and leads():
+            print(f"no paragraph of the training pages is labelled {label}", file=sys.stderr)
 
 
 def _encoding(config: TrainingConfig, tokenizer: Tokenizer, start: dict[str, Any] | None) -> EncodingConfig:

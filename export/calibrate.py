@@ -21,6 +21,8 @@ _TEMPERATURES = np.geomspace(0.25, 6.0, 400)
 _THRESHOLDS = (0.0, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 # Thresholds may cost at most this much macro-F1; this much where labels do harm behind an extractor without.
 _MACRO_COST, _HARM_COST = 0.001, 0.01
+# A loss that is no more than this is none: intervals of what labels gain are one to five points wide.
+_HARM = 0.001
 _STRENGTHS = (0.0, 0.1, 0.2, 0.3)
 # Of the macro-F1 of both forms together: less is not worth a second rule in every port.
 _LEAST_GAIN = 0.002
@@ -98,8 +100,8 @@ def fit_thresholds(config: BundleConfig, logits: Sequence[Logits], pages: Sequen
 
     It is the one with the best word-weighted F1 of the article over `pages`, among those that cost neither form, whole
     pages and views, more than 0.1 points of macro-F1; the lowest of equals. Where keeping what is labelled article
-    would then be worse than keeping all that some extractor left, it is the one with the best such gain behind the
-    extractor with the worst, among those that cost neither form more than a point.
+    would then be worse than keeping all that some extractor left, by more than 0.1 points, it is the one with the best
+    such gain behind the extractor with the worst, among those that cost neither form more than a point.
     """
     if not set(ARTICLE_LABELS) <= set(config.labels):
         return {}
@@ -112,7 +114,7 @@ def fit_thresholds(config: BundleConfig, logits: Sequence[Logits], pages: Sequen
         return [one for one in tried if all(np.greater_equal(one.macro_f1s, floors))]
 
     best = max(allowed(_MACRO_COST), key=lambda one: (one.article_f1, sum(one.macro_f1s)))
-    if best.worst_gain < 0:
+    if best.worst_gain < -_HARM:
         best = max(allowed(_HARM_COST), key=lambda one: one.worst_gain)
     return dict.fromkeys(others, best.threshold) if best.threshold else {}
 

@@ -103,6 +103,19 @@ def test_thresholds_may_cost_more_where_labels_do_harm_behind_an_extractor() -> 
     assert thresholds == dict.fromkeys(("promo", "teaser", "donation"), 0.4)
 
 
+@pytest.mark.parametrize(("lost", "threshold"), [(1, None), (9, 0.4)])
+def test_a_loss_that_nobody_could_measure_is_no_harm(lost: int, threshold: float | None) -> None:
+    doubt = np.array([0.9, 0.2, 1.0, 0.2, 0.2], dtype=np.float32)
+    labels = [label for label in LABELS for _ in range(300)]
+    logits = 5 * np.eye(5, dtype=np.float32)[[LABELS.index(label) for label in labels]]
+    logits[600:606] = doubt
+    page = Page("p", ["word"] * len(labels), None, labels)
+    view = Page("v#x", ["word " * 1000, "word " * lost], None, ["body"] * 2, extra={"page": "v", "view": "x"})
+    # All of the view is article: what is labelled otherwise is lost, a word of 1,001 or nine of 1,009.
+    found = fit_thresholds(config(), [logits, np.stack([logits[0], doubt])], [page, view])
+    assert found == ({} if threshold is None else dict.fromkeys(("promo", "teaser", "donation"), threshold))
+
+
 def test_labels_without_an_article_have_no_thresholds() -> None:
     page = Page("a", ["word"] * 2, None, ["keep", "drop"])
     assert fit_thresholds(config(labels=("keep", "drop")), [np.eye(2, dtype=np.float32)], [page]) == {}

@@ -32,9 +32,10 @@ _LONGEST_END = 16
 def read_warc(stream: Stream, source: str, options: ReadOptions) -> Iterator[Page | PageError]:
     """The HTML responses (status 200) of a WARC file, and the text conversions of a WET file, in order.
 
-    A page's id is its WARC-Record-ID, its url the WARC-Target-URI, `extra["date"]` the WARC-Date. Other records are
-    passed over. A record that cannot be read yields a PageError at "offset N" (in the file as it is stored), and
-    reading goes on with the next one that can be found.
+    A page's id is its WARC-Record-ID, its url the WARC-Target-URI, `extra["date"]` the WARC-Date, and
+    `extra["truncated"]` why the crawler stored a part only, where it did (WARC-Truncated). Other records are passed
+    over. A record that cannot be read yields a PageError at "offset N" (in the file as it is stored), and reading goes
+    on with the next one that can be found.
     """
     from fastwarc.warc import ArchiveIterator
 
@@ -160,8 +161,8 @@ def _page(record: WarcRecord, options: ReadOptions) -> Page | None:
     if not conversion:
         data = _decoded(data, record, limit)
     page_id = record.record_id or f"{record.stream_pos}"
-    date = record.headers.get("WARC-Date")
-    extra = {} if date is None else {"date": date}
+    fields = {"date": record.headers.get("WARC-Date"), "truncated": record.headers.get("WARC-Truncated")}
+    extra = {name: value for name, value in fields.items() if value is not None}
     url = record.headers.get("WARC-Target-URI")
     # The standard's grammar has brackets around it, and some writers took it at its word.
     url = url and url.strip("<>")

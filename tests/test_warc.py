@@ -205,3 +205,9 @@ def test_a_compressed_body_that_is_cut_off_is_told(
     assert isinstance(page, Page)
     assert isinstance(error, PageError)
     assert "compressed body is cut off" in error.cause
+
+
+def test_what_the_crawler_cut_is_told_with_the_page(tmp_path: Path) -> None:
+    cut = response(1, html(1)).replace(b"WARC-Date", b"WARC-Truncated: length\r\nWARC-Date")
+    pages = read(cut + response(2, html(2)), tmp_path)
+    assert [page.extra.get("truncated") for page in pages if isinstance(page, Page)] == ["length", None]

@@ -66,17 +66,22 @@ class ShardedRun:
         """
         stream = iter(items)
         passed = errors = 0
+        found: list[PageError]
         for number in range(self.done):
-            skipped = list(islice(stream, self.shard_pages))
-            passed += len(skipped)
-            errors += self._check_errors(number, [item for item in skipped if isinstance(item, PageError)])
+            # One page at a time: a shard of them may be too much for the memory.
+            found = []
+            for item in islice(stream, self.shard_pages):
+                passed += 1
+                if isinstance(item, PageError):
+                    found.append(item)
+            errors += self._check_errors(number, found)
         pages = passed - errors
         with closing(label(stream)) as labelled:
             for number in count(self.done):
                 first = next(labelled, None)
                 if first is None:
                     break
-                found: list[PageError] = []
+                found = []
                 with open_sink(self._shard(number), make_writer()) as sink:
                     for item in chain([first], islice(labelled, self.shard_pages - 1)):
                         if isinstance(item, PageError):

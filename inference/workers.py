@@ -102,8 +102,7 @@ def label_in_workers(items: Iterable[Item], model: str | None, workers: int) -> 
 
 def _bare(page: Page) -> Page:
     """What labelling reads of a page. The rest stays here: it may be large, or too deeply nested to be sent."""
-    title = page.extra.get("title")
-    return Page(page.id, page.paragraphs, page.url, extra={"title": title} if isinstance(title, str) else {})
+    return Page(page.id, page.paragraphs, page.url, extra={} if page.title is None else {"title": page.title})
 
 
 def _joined(ahead: deque[tuple[list[Item], Future[list[Labelled | PageError]]]]) -> Iterator[Item]:

@@ -109,8 +109,8 @@ class TrainingConfig:
         return asdict(self)
 
 
-# At least, and at most or below; by the name of the setting.
-_SHARES = {
+# The least and the most that a setting may be, by its name.
+_RANGES = {
     **dict.fromkeys(("crop", "strip_furniture", "only_furniture", "mask_tokens", "skip_uniform", "hide_about"), (0, 1)),
     **dict.fromkeys(("warmup", "label_smoothing", "doubt_weight"), (0, 1)),
     **dict.fromkeys(("epochs", "batch_windows", "evaluations", "patience", "threads"), (1, None)),
@@ -123,7 +123,7 @@ _SHARES = {
 def _check_ranges(settings: Any) -> None:
     """Raises ValueError that names the first setting that is out of its range."""
     for item in fields(settings):
-        value, (least, most) = getattr(settings, item.name), _SHARES.get(item.name, (None, None))
+        value, (least, most) = getattr(settings, item.name), _RANGES.get(item.name, (None, None))
         if least is None or value is None:
             continue
         if value < least or (most is not None and value > most):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -64,11 +63,6 @@ def last_state(output: Path) -> str | None:
     saved = [file.parent for file in (output / "state").glob("checkpoint-*/trainer_state.json")]
     last = max(saved, key=lambda folder: int(folder.name.removeprefix("checkpoint-")), default=None)
     return None if last is None else str(last)
-
-
-def sha256(file: str) -> str:
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def commit() -> str | None:

@@ -17,6 +17,7 @@ from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArgum
 
 from pagelabel.data.page import Page
 from pagelabel.data.splits import split_by_site
+from pagelabel.model.bundle import sha256
 from pagelabel.model.checkpoint import Checkpoint, save_checkpoint
 from pagelabel.model.encoding import Encoder, EncodingConfig
 from pagelabel.training.base import load_start
@@ -34,7 +35,7 @@ from pagelabel.training.examples import (
 from pagelabel.training.listings import listing_pages
 from pagelabel.training.pages import load_pages, one_view
 from pagelabel.training.precision import compile_network, half_precision
-from pagelabel.training.run_folder import commit, guard, keep, last_state, leads, processes, sha256, write_config
+from pagelabel.training.run_folder import commit, guard, keep, last_state, leads, processes, write_config
 
 _METRIC = "eval_macro_f1"
 
@@ -133,10 +134,10 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
             f"{sum(example.tokens for example in plan)} tokens",
             file=sys.stderr,
         )
-        data = {Path(file).name: sha256(file) for file in config.data.train}
+        data = {Path(file).name: sha256(Path(file)) for file in config.data.train}
         output.mkdir(parents=True, exist_ok=True)
         dev_files = list(config.data.dev) or [keep(dev, output)]
-        data |= {Path(file).name: sha256(file) for file in dev_files}
+        data |= {Path(file).name: sha256(Path(file)) for file in dev_files}
         write_config(output, config)
     clock = Clock()
     trainer = PageTrainer(

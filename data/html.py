@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pagelabel.data.links import mark_links, unmarked, without_marks
 from pagelabel.data.page import Page, PageError
 from pagelabel.data.streams import ReadOptions, Stream, read_whole
 from pagelabel.data.text import clean, decode
 
 if TYPE_CHECKING:
-    from resiliparse.parse.html import DocumentNode, ElementNode, HTMLTree, Node
+    from resiliparse.parse.html import DocumentNode, ElementNode, HTMLTree, Node, TextNode
 
 _HIDDEN = (
     "[hidden]",
@@ -66,7 +67,8 @@ def read_html(stream: Stream, source: str, options: ReadOptions) -> Iterator[Pag
 
 
 def page_of_html(data: bytes, page_id: str, charset: str | None = None) -> Page:
-    """The page that an HTML or XHTML file shows: its `<title>` in `extra["title"]`, its canonical address in `url`.
+    """The page that an HTML or XHTML file shows: its `<title>` in `extra["title"]`, its canonical address in `url`, and
+    what percent of each paragraph lies in links in `extra["link"]`.
 
     Its encoding is that of the byte order mark, or UTF-8 if the data are that, or what the server (`charset`) or
     the page declares, or detected. Raises ValueError if the data are binary, or so deeply nested that parsing them
@@ -82,16 +84,18 @@ def page_of_html(data: bytes, page_id: str, charset: str | None = None) -> Page:
     if _most_open(html, _LIST_TAG) > _MAX_OPEN_LISTS:
         # resiliparse indents a list by its depth: thousands of unclosed ones would fill the memory with spaces.
         html = _LIST_TAG.sub(r"<\1div", html)
-    tree = HTMLTree.parse(html)
+    tree = HTMLTree.parse(mark_links(html))
     controls_left = tree.document is not None and not _expose_controls(tree.document)
     # A page that is hidden as a whole waits for its scripts to show it.
-    paragraphs = _paragraphs(tree, _HIDDEN, controls_left) or _paragraphs(tree, (), controls_left)
-    title = clean(tree.title or "")
+    found = _paragraphs(tree, _HIDDEN, controls_left) or _paragraphs(tree, (), controls_left)
+    title = clean(unmarked(tree.title or ""))
     url = _address(tree.head) if tree.head is not None else None
-    return Page(page_id, paragraphs, url, extra={"title": title} if title else {})
+    extra = {"title": title} if title else {}
+    return Page(page_id, [text for text, _ in found], url, extra={**extra, "link": [link for _, link in found]})
 
 
-def _paragraphs(tree: HTMLTree, hidden: tuple[str, ...], controls_left: bool) -> list[str]:
+def _paragraphs(tree: HTMLTree, hidden: tuple[str, ...], controls_left: bool) -> list[tuple[str, int]]:
+    """Each paragraph, and what percent of it lies in links."""
     from resiliparse.extract.html2text import extract_plain_text
 
     text = extract_plain_text(
@@ -102,13 +106,14 @@ def _paragraphs(tree: HTMLTree, hidden: tuple[str, ...], controls_left: bool) ->
         form_fields=controls_left,
         skip_elements=[*_MEDIA, *hidden, *(_FIELDS if controls_left else ())],
     )
-    paragraphs = []
+    texts = []
     for line in text.split("\n"):
-        cells = [cell for cell in map(clean, line.split("\t\t")) if cell]
-        if len(cells) > 1 and max(map(len, cells)) <= _LONGEST_COLUMN_CELL:
+        cells = line.split("\t\t")
+        if len(cells) > 1 and max(len(clean(unmarked(cell))) for cell in cells) <= _LONGEST_COLUMN_CELL:
             cells = [" ".join(cells)]
-        paragraphs += cells
-    return paragraphs
+        texts += cells
+    found = ((clean(text), link) for text, link in without_marks(texts))
+    return [(text, link) for text, link in found if text]
 
 
 def _expose_controls(document: DocumentNode) -> bool:
@@ -125,7 +130,7 @@ def _expose_controls(document: DocumentNode) -> bool:
         if parent is None:
             return True
         siblings = list(_children(parent))
-        running = any(isinstance(sibling, TextNode) and (sibling.node_value or "").strip() for sibling in siblings)
+        running = any(isinstance(sibling, TextNode) and _text(sibling).strip() for sibling in siblings)
         for old in siblings:
             if isinstance(old, ElementNode) and old.tag in _CONTROL_TAGS and old.matches(_CONTROLS):
                 inline = running and old.tag in _INLINE_CONTROL_TAGS
@@ -141,10 +146,14 @@ def _expose_controls(document: DocumentNode) -> bool:
                     # For the eye, the frame of a button keeps its text apart.
                     new.prepend(document.create_text_node(" "))
                     after = old.next_sibling
-                    if isinstance(after, TextNode) and (after.node_value or "")[:1].isalnum():
+                    if isinstance(after, TextNode) and _text(after)[:1].isalnum():
                         new.append(document.create_text_node(" "))
                 parent.replace_child(new, old)
     return False
+
+
+def _text(node: TextNode) -> str:
+    return unmarked(node.node_value or "")
 
 
 def _children(node: Node) -> Iterator[Node]:

@@ -41,6 +41,16 @@ class Page:
         return title if isinstance(title, str) else None
 
     @property
+    def link(self) -> list[float] | None:
+        """Percent of each paragraph's characters that lie in links, where the record has such a list `link`: as long as
+        the paragraphs, numbers from 0 to 100. HTML tells it; text alone does not."""
+        link = self.extra.get("link")
+        if not isinstance(link, list) or len(link) != len(self.paragraphs):
+            return None
+        known = all(isinstance(x, (int, float)) and not isinstance(x, bool) and 0 <= x <= 100 for x in link)
+        return link if known else None
+
+    @property
     def characters(self) -> int:
         """How many characters its paragraphs and its further texts have."""
         texts = (value for value in self.extra.values() if isinstance(value, str))

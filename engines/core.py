@@ -19,6 +19,8 @@ from pagelabel.model.about import ABOUT
 
 _NAMES = ("pagelabel_labels", "pagelabel_scores", "pagelabel_spans", "pagelabel_error", "pagelabel_text")
 
+KNOWN = (*ABOUT, "link")
+"""Columns that are read beside the page's own, where there are some."""
 _NOTHING: Mapping[str, object] = {}
 
 Row: TypeAlias = dict[str, Any]
@@ -66,8 +68,8 @@ class PageStage:
     def rows(self, values: Iterable[object], known: Iterable[Mapping[str, object]] = ()) -> Iterator[Row]:
         """A stream of rows, one for each value of the column, in order; what is no page gives a row with an error.
 
-        `known` are the other columns of each value, or nothing: of them, `title` and `url` are read where they are
-        strings.
+        `known` are the other columns of each value, or nothing: of them `title` and `url` are read where they are
+        strings, and `link` where it has a percentage for each paragraph.
         """
         labeler = self.load()
         about = chain(known, repeat(_NOTHING))
@@ -79,10 +81,12 @@ class PageStage:
 
     def _page(self, value: object, known: Mapping[str, object], number: int) -> Page | PageError:
         # Engines hand lists over as arrays.
-        value = value.tolist() if hasattr(value, "tolist") else value
+        value, link = (x.tolist() if hasattr(x, "tolist") else x for x in (value, known.get("link")))
         if not isinstance(value, (str, list)):
             return PageError(self.column, "", f"expected a text or a list of paragraphs, found {type(value).__name__}")
         record = {name: known[name] for name in ABOUT if isinstance(known.get(name), str)}
+        if isinstance(link, list):
+            record["link"] = link
         record["text" if isinstance(value, str) else "paragraphs"] = value
         try:
             return page_of_record(record, str(number), ReadOptions(self.text_mode, text_column="text"))

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pagelabel.data.streams import TextMode
-from pagelabel.engines.core import PageStage
-from pagelabel.model.about import ABOUT
+from pagelabel.engines.core import KNOWN, PageStage
 
 
 class LabelPages:
@@ -35,7 +34,7 @@ class LabelPages:
             return {**batch, **self._columns(batch[column], _about(batch))}
         if hasattr(batch, "assign"):
             return batch.assign(**self._columns(batch[column], _about(batch)))
-        known = batch.select([name for name in ABOUT if name in batch.column_names]).to_pylist()
+        known = batch.select([name for name in KNOWN if name in batch.column_names]).to_pylist()
         added = _arrow(self._columns(batch.column(column).to_pylist(), known))
         for name in set(batch.column_names) & set(added.column_names):
             batch = batch.drop_columns(name)
@@ -50,7 +49,7 @@ class LabelPages:
 
 def _about(batch: Any) -> Iterator[dict[str, object]]:
     """What the batch, a frame or a dict of arrays, knows about each page."""
-    names = [name for name in ABOUT if name in batch]
+    names = [name for name in KNOWN if name in batch]
     return (dict(zip(names, row, strict=True)) for row in zip(*(batch[name] for name in names), strict=True))
 
 

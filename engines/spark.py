@@ -7,8 +7,7 @@ from functools import partial
 from typing import Any
 
 from pagelabel.data.streams import TextMode
-from pagelabel.engines.core import PageStage
-from pagelabel.model.about import ABOUT
+from pagelabel.engines.core import KNOWN, PageStage
 
 try:
     import pandas as pd
@@ -65,7 +64,7 @@ def label_udf(
 def _label_frames(stage: PageStage, frames: Frames) -> Frames:
     for frame in frames:
         rest = frame.drop(columns=[name for name in _TYPES if name in frame])
-        known = frame[[name for name in ABOUT if name in frame]].to_dict("records")
+        known = frame[[name for name in KNOWN if name in frame]].to_dict("records")
         yield rest.join(_frame(stage, frame[stage.column], known))
 
 

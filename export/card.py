@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pagelabel.model.bundle import FLAT, HIERARCHICAL, BundleConfig
+from pagelabel.model.features import LINK_FEATURES
 from pagelabel.model.labels import LABELS
 from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.report import GroupScore
@@ -48,11 +49,17 @@ right behind a donation box inside an article taken for `donation`; quotes witho
 """
 
 
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def model_card(config: BundleConfig, evaluations: dict[str, Evaluation]) -> str:
     """Markdown: recipe, scores by set, label, kind and view, calibration, parity and the commands that made them."""
     files = _FILES[config.network]
-    about = " and ".join(_ABOUT[name] for name in config.encoding.about)
-    read = f" Where they are known, it reads the page's {about}, too." if about else ""
+    known = [f"the page's {_ABOUT[name]}" for name in config.encoding.about]
+    if LINK_FEATURES[0] in config.encoding.features:
+        known.append("how much of each paragraph lies in links")
+    read = f" Where they are known, it reads {_and(known)}, too." if known else ""
     own = config.labels == LABELS
     labels = ", ".join(f"`{label}`" for label in config.labels)
     parts = [_INTRO.format(labels=labels, files=files, about=read, guide=_GUIDE if own else "")]

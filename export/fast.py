@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn.functional import embedding
 
@@ -39,7 +40,7 @@ from pagelabel.model.bundle import (
     BundleConfig,
     sha256,
 )
-from pagelabel.model.features import FEATURE_NAMES, page_features
+from pagelabel.model.features import read_features
 from pagelabel.model.hierarchical import HierarchicalNetwork
 from pagelabel.model.words import Words
 from pagelabel.training.fast_state import load_fast
@@ -106,7 +107,7 @@ def write_graphs(network: HierarchicalNetwork, folder: Path) -> None:
     example = torch.arange(5), torch.ones(3, 4, dtype=torch.long)
     shapes: dict[str, Any] = {"words": {0: distinct}, "places": {0: paragraphs, 1: longest}}
     write_graph(_Paragraphs(network), example, folder / PARAGRAPHS, "vectors", shapes)
-    vectors, features = torch.zeros(5, network.config.size), torch.zeros(5, len(FEATURE_NAMES))
+    vectors, features = torch.zeros(5, network.config.size), torch.zeros(5, network.config.features)
     shapes = {"vectors": {0: size}, "features": {0: size}}
     with tempfile.TemporaryDirectory() as scratch:
         fp32 = Path(scratch) / PAGE
@@ -115,12 +116,16 @@ def write_graphs(network: HierarchicalNetwork, folder: Path) -> None:
         write_int8(fp32, folder / PAGE)
 
 
+def _features(words: Words, page: Page) -> npt.NDArray[np.float32]:
+    return read_features(page.paragraphs, page.link, words.config.features)
+
+
 @torch.inference_mode()
 def torch_logits(network: HierarchicalNetwork, words: Words, page: Page) -> Logits:
     """Logits of a page's paragraphs from torch in fp32, float32 [N, labels]."""
     about = words.about(page)
     vectors = torch.cat([network.paragraphs(torch.tensor([words.ids(text)])) for text in [*about, *page.paragraphs]])
-    features = torch.from_numpy(page_features(page.paragraphs))
+    features = torch.from_numpy(_features(words, page))
     count, blank = len(about), torch.zeros(len(about), features.shape[1])
     rows = []
     for first, start, stop, end in words.spans(len(page.paragraphs)):
@@ -210,7 +215,7 @@ def _reference(network: HierarchicalNetwork, words: Words, config: BundleConfig)
         row = {
             **known_of(page),
             "words": [words.ids(text) for text in [*words.about(page), *page.paragraphs]],
-            "features": [[round(float(value), 6) for value in row] for row in page_features(page.paragraphs)],
+            "features": [[round(float(value), 6) for value in row] for row in _features(words, page)],
             "logits": [[round(float(value), 5) for value in row] for row in logits],
             "labels": config.decide(logits)[0],
         }

@@ -13,7 +13,6 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers import BertModel
 from transformers.models.bert.modeling_bert import BertLayer
 
-from pagelabel.model.features import FEATURE_NAMES
 from pagelabel.model.network import PageNetwork
 
 # From 20 on Gelu is one operator. onnxruntime's fused attention (that of 23, too) was no faster in int8 on a CPU than
@@ -72,7 +71,7 @@ def write_fp32(network: PageNetwork, file: Path) -> None:
     """Export `network` (built with eager attention): ids [1, T] and features [1, T, F] to logits [1, T, labels], which
     mean something at markers."""
     ids = torch.ones(1, 12, dtype=torch.long)
-    features = torch.zeros(1, 12, len(FEATURE_NAMES))
+    features = torch.zeros(1, 12, network.feature_count)
     features[0, [1, 6], 0] = 1
     tokens = torch.export.Dim("tokens", min=2, max=512)
     shapes = {"input_ids": {1: tokens}, "features": {1: tokens}}

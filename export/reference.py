@@ -33,6 +33,6 @@ def reference_rows(
 
 
 def known_of(page: Page) -> dict[str, Any]:
-    """Id, url and title, where known, and paragraphs: what a port needs to encode the page."""
-    known = {"id": page.id, "url": page.url, "title": page.title, "paragraphs": page.paragraphs}
+    """Id, url, title and links, where known, and paragraphs: what a port needs to encode the page."""
+    known = {"id": page.id, "url": page.url, "title": page.title, "link": page.link, "paragraphs": page.paragraphs}
     return {name: value for name, value in known.items() if value is not None}

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pagelabel.data.corpus import corpus_files
-from pagelabel.data.page import Page, PageError
+from pagelabel.data.page import ARTICLE_LABELS, Page, PageError
 from pagelabel.data.readers import read_pages
 from pagelabel.export.parity import Logits
 from pagelabel.model.bundle import CONFIG, BundleConfig
@@ -63,9 +63,15 @@ def new_bundle(output: Path) -> Iterator[Path]:
 
 
 def reference_pages() -> list[Page]:
-    """A few pages of the project's own corpus."""
+    """A few pages of the project's own corpus, every other one with links, which all of its furniture is."""
     pages = [page for file in corpus_files() for page in read_pages(file) if not isinstance(page, PageError)]
-    return pages[:: max(1, len(pages) // _REFERENCE_PAGES)][:_REFERENCE_PAGES]
+    chosen = pages[:: max(1, len(pages) // _REFERENCE_PAGES)][:_REFERENCE_PAGES]
+    return [_linked(page) if i % 2 else page for i, page in enumerate(chosen)]
+
+
+def _linked(page: Page) -> Page:
+    link = [0 if label in ARTICLE_LABELS else 100 for label in page.labels or ()]
+    return replace(page, extra={**page.extra, "link": link})
 
 
 def evaluations(sets: dict[str, list[Page]], logits: Sequence[Logits], config: BundleConfig) -> dict[str, Evaluation]:

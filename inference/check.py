@@ -11,12 +11,12 @@ import numpy as np
 from pagelabel.data.page import Page
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import IDS, REFERENCE, find_bundle
-from pagelabel.model.features import page_features
+from pagelabel.model.features import read_features
 
 # int8 against the fp32 logits of torch; the same share that export demands on real pages.
 _LEAST_AGREEMENT = 0.97
 _FEATURE_TOLERANCE = 1e-5
-_FIELDS = ("id", "url", "title", "paragraphs")
+_FIELDS = ("id", "url", "title", "paragraphs", "link")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def check_bundle(bundle: str | Path | None = None, *, threads: int | None = None
         if labeler.model.encoded(page) != row[IDS[labeler.config.network]]:
             problems.append(f"reference page {row['id']!r}: token ids differ from those stored")
             continue
-        features = page_features(row["paragraphs"])
+        features = read_features(page.paragraphs, page.link, labeler.config.encoding.features)
         if np.abs(features - np.array(row["features"])).max() > _FEATURE_TOLERANCE:
             problems.append(f"reference page {row['id']!r}: features differ from those stored")
         given = labeler.label(page).labels or []

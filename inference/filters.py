@@ -28,6 +28,8 @@ def keep_labels(page: Page, keep: Collection[str]) -> Page:
     chosen = [i for i, label in enumerate(page.labels) if label in keep]
     paragraphs = [page.paragraphs[i] for i in chosen]
     extra = {**page.extra, "dropped": len(page.paragraphs) - len(chosen)}
+    if page.link is not None:
+        extra["link"] = [page.link[i] for i in chosen]
     if page.source_field is not None:
         extra[page.source_field] = "\n".join(paragraphs)
     return replace(

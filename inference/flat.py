@@ -13,7 +13,6 @@ from tokenizers import Tokenizer
 from pagelabel.data.page import Page
 from pagelabel.model.bundle import MODEL, TOKENIZER
 from pagelabel.model.encoding import Encoder, EncodingConfig
-from pagelabel.model.features import page_features
 from pagelabel.sessions import open_session
 
 
@@ -41,8 +40,7 @@ class FlatModel:
 
     def _page(self, page: Page, pieces: list[list[int]]) -> npt.NDArray[np.float32]:
         rows = []
-        head = self.encoder.head(self.encoder.about(page))
-        for window in self.encoder.pack(pieces, page_features(page.paragraphs), head):
+        for window in self.encoder.pack(page, pieces):
             feed = {"input_ids": window.ids[None], "features": window.features[None]}
             rows.append(self._session.run(["logits"], feed)[0][0, window.core_markers])
         return np.concatenate(rows)

@@ -11,7 +11,7 @@ import onnxruntime
 
 from pagelabel.data.page import Page
 from pagelabel.model.bundle import PAGE, PARAGRAPHS, WORDS
-from pagelabel.model.features import page_features
+from pagelabel.model.features import read_features
 from pagelabel.model.words import WordConfig, Words, packed
 from pagelabel.sessions import open_session
 
@@ -55,7 +55,7 @@ class HierarchicalModel:
                 places.setdefault(text, len(places))
         vectors = self._vectors(list(places))
         return [
-            self._logits(page.paragraphs, vectors[[places[text] for text in texts]])
+            self._logits(page, vectors[[places[text] for text in texts]])
             for page, texts in zip(pages, read, strict=True)
         ]
 
@@ -66,12 +66,12 @@ class HierarchicalModel:
     def _texts(self, page: Page) -> list[str]:
         return [*self.words.about(page), *page.paragraphs]
 
-    def _logits(self, paragraphs: Sequence[str], vectors: Vectors) -> npt.NDArray[np.float32]:
-        features = page_features(paragraphs)
+    def _logits(self, page: Page, vectors: Vectors) -> npt.NDArray[np.float32]:
+        features = read_features(page.paragraphs, page.link, self.words.config.features)
         about = len(vectors) - len(features)
         blank = np.zeros((about, features.shape[1]), dtype=np.float32)
         rows = []
-        for first, start, stop, end in self.words.spans(len(paragraphs)):
+        for first, start, stop, end in self.words.spans(len(features)):
             feed = {
                 "vectors": np.concatenate([vectors[:about], vectors[about + first : about + end]]),
                 "features": np.concatenate([blank, features[first:end]]),

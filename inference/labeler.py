@@ -54,7 +54,8 @@ class Labeler:
 
     def label(self, page: Page | Sequence[str]) -> Page:
         """The page with labels and scores. A list of paragraphs makes a page of its own. A page's title
-        (`extra["title"]`) and address are read too, where the bundle's encoding says so."""
+        (`extra["title"]`), address and links (`extra["link"]`, see `Page.link`) are read too, where the bundle's
+        encoding says so."""
         return next(self.label_pages([page]))
 
     def label_pages(self, pages: Iterable[Page | Sequence[str]]) -> Iterator[Page]:

@@ -102,7 +102,8 @@ def label_in_workers(items: Iterable[Item], model: str | None, workers: int) -> 
 
 def _bare(page: Page) -> Page:
     """What labelling reads of a page. The rest stays here: it may be large, or too deeply nested to be sent."""
-    return Page(page.id, page.paragraphs, page.url, extra={} if page.title is None else {"title": page.title})
+    known = {"title": page.title, "link": page.link}
+    return Page(page.id, page.paragraphs, page.url, extra={key: value for key, value in known.items() if value})
 
 
 def _joined(ahead: deque[tuple[list[Item], Future[list[Labelled | PageError]]]]) -> Iterator[Item]:

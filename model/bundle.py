@@ -40,8 +40,9 @@ from pagelabel.model.decoding import best_path
 from pagelabel.model.encoding import EncodingConfig
 from pagelabel.model.words import WordConfig
 
-FORMAT = 3
-"""Written. Formats 1, which has no transitions, and 2, whose encoding has no `about`, are read as well."""
+FORMAT = 4
+"""Written. Formats 1, which has no transitions, 2, whose encoding has no `about`, and 3, which reads no links, are read
+as well."""
 CONFIG, REFERENCE, CARD = "config.json", "reference.jsonl", "README.md"
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
 PARAGRAPHS, PAGE, WORDS = "paragraphs.onnx", "page.onnx", "words.txt"

@@ -66,7 +66,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder / name}: missing, so {folder} is not a checkpoint of pagelabel train")
     info = load_info(folder)
-    network = from_config(info["encoder"], len(info["labels"]))
+    network = from_config(info["encoder"], len(info["labels"]), len(info["encoding"]["features"]))
     try:
         network.load_state_dict(load_file(str(folder / _WEIGHTS)))
     except (RuntimeError, SafetensorError) as error:

@@ -22,7 +22,7 @@ from tokenizers import Tokenizer
 
 from pagelabel.data.page import Page
 from pagelabel.model.about import about_texts, check_about
-from pagelabel.model.features import FEATURE_NAMES, page_features
+from pagelabel.model.features import FEATURE_NAMES, check_features, read_features
 
 # Enough characters for the head and tail tokens of any ordinary text; bounds the cost of a 10 MB paragraph.
 _CHARS_PER_TOKEN = 12
@@ -44,8 +44,7 @@ class EncodingConfig:
     about: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.features != FEATURE_NAMES:
-            raise ValueError(f"this encoding needs features {self.features}; this version computes {FEATURE_NAMES}")
+        check_features(self.features)
         check_about(self.about)
         longest = 1 + self.head_tokens + self.tail_tokens
         if self.head_tokens < 1 or self.tail_tokens < 0 or self.context_tokens < 0:
@@ -140,11 +139,12 @@ class Encoder:
     def windows(self, page: Page) -> Iterator[Window]:
         """The windows of a page, in order; together their cores are every paragraph once. None for an empty page."""
         if page.paragraphs:
-            head = self.head(self.about(page))
-            yield from self.pack(self.tokenize(page.paragraphs), page_features(page.paragraphs), head)
+            yield from self.pack(page, self.tokenize(page.paragraphs))
 
-    def pack(self, pieces: Sequence[list[int]], features: npt.NDArray[np.float32], head: list[int]) -> Iterator[Window]:
-        """Windows of paragraphs already tokenized; `features` is float32 [N, F]."""
+    def pack(self, page: Page, pieces: Sequence[list[int]]) -> Iterator[Window]:
+        """The windows of a page whose paragraphs are already tokenized."""
+        features = read_features(page.paragraphs, page.link, self.config.features)
+        head = self.head(self.about(page))
         for first, start, stop, end in self.spans([1 + len(ids) for ids in pieces], len(head)):
             ids, dense, markers = self.window(pieces[first:end], features[first:end], head)
             yield Window(ids, dense, markers, first, start, stop)

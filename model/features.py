@@ -30,6 +30,11 @@ FEATURE_NAMES = (
     "since_prose",  # log2(1 + paragraphs since the last prose paragraph) / 8, 1 if none
     "until_prose",  # the same to the next one
 )
+LINK_FEATURES = (
+    "linked",  # share of the characters that lie in links
+    "links_known",  # 1 where that is known: HTML tells, text alone does not
+)
+"""What a model may read beside `FEATURE_NAMES`, behind them."""
 PROSE_WORDS = 15
 
 # Openers and their closers. ' and ’ close only where no letter follows. A straight mark that is never closed is an
@@ -156,6 +161,27 @@ def page_features(paragraphs: Sequence[str]) -> npt.NDArray[np.float32]:
         _distances(prose[::-1])[::-1],
     ]
     return np.column_stack([rows[places], *columns]).astype(np.float32)
+
+
+def check_features(names: Sequence[str]) -> None:
+    """Raises ValueError where `names` are not `FEATURE_NAMES`, with or without `LINK_FEATURES` behind them."""
+    if tuple(names) not in (FEATURE_NAMES, FEATURE_NAMES + LINK_FEATURES):
+        known = FEATURE_NAMES + LINK_FEATURES
+        raise ValueError(f"this encoding needs features {tuple(names)}; this version computes {known}")
+
+
+def read_features(
+    paragraphs: Sequence[str], link: Sequence[float] | None, names: Sequence[str]
+) -> npt.NDArray[np.float32]:
+    """The features `names` of each paragraph of a page, float32 [N, F]. `link` has the percent of each one's characters
+    that lie in links, or is None where that is not known."""
+    own = page_features(paragraphs)
+    if LINK_FEATURES[0] not in names:
+        return own
+    known = np.zeros((len(own), len(LINK_FEATURES)), dtype=np.float32)
+    if link is not None:
+        known[:, 0], known[:, 1] = np.asarray(link, dtype=np.float32) / 100, 1
+    return np.hstack([own, known])
 
 
 def _distances(prose: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

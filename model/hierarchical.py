@@ -28,7 +28,7 @@ def round_up(size: int, step: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class HierarchicalConfig:
-    """Sizes: of the word table, a word, a paragraph vector, and the transformer over the page."""
+    """Sizes: of the word table, a word, a paragraph vector, the transformer over the page, a paragraph's features."""
 
     words: int
     labels: int
@@ -37,6 +37,7 @@ class HierarchicalConfig:
     layers: int = 3
     heads: int = 4
     dropout: float = 0.1
+    features: int = len(FEATURE_NAMES)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -110,7 +111,7 @@ class PageReader(nn.Module):
     def __init__(self, config: HierarchicalConfig) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Linear(len(FEATURE_NAMES), config.size), nn.ReLU(), nn.Linear(config.size, config.size)
+            nn.Linear(config.features, config.size), nn.ReLU(), nn.Linear(config.size, config.size)
         )
         # Attention alone does not know who stands next to whom.
         self.neighbours = nn.Linear(3 * config.size, config.size)

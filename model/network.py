@@ -19,14 +19,38 @@ class PageNetwork(nn.Module):
     The feature layers have no bias, so rows of zeros (every token that is not a marker) stay zero.
     """
 
-    def __init__(self, encoder: PreTrainedModel, hidden_size: int, labels: int) -> None:
+    def __init__(self, encoder: PreTrainedModel, hidden_size: int, labels: int, features: int) -> None:
         super().__init__()
         self.encoder = encoder
         last = nn.Linear(_FEATURE_HIDDEN, hidden_size, bias=False)
         nn.init.normal_(last.weight, std=0.02)
-        first = nn.Linear(len(FEATURE_NAMES), _FEATURE_HIDDEN, bias=False)
+        first = nn.Linear(features, _FEATURE_HIDDEN, bias=False)
         self.features = nn.Sequential(first, nn.Tanh(), last)
         self.head = nn.Linear(hidden_size, labels)
+
+    @property
+    def feature_count(self) -> int:
+        """How many features of a paragraph it reads."""
+        return self._first.in_features
+
+    @property
+    def _first(self) -> nn.Linear:
+        first = self.features[0]
+        assert isinstance(first, nn.Linear)
+        return first
+
+    def read_features(self, count: int) -> None:
+        """Let the network read so many features: what new ones say counts nothing until it is learnt. Raises ValueError
+        where it reads more."""
+        known = self.feature_count
+        if known > count:
+            raise ValueError(f"it reads links: {known} features, not {count}; set encoding.links")
+        if known < count:
+            new = nn.Linear(count, _FEATURE_HIDDEN, bias=False)
+            with torch.no_grad():
+                new.weight.zero_()
+                new.weight[:, :known] = self._first.weight
+            self.features[0] = new
 
     def forward(
         self, input_ids: torch.Tensor, features: torch.Tensor, attention_mask: torch.Tensor | None = None
@@ -51,15 +75,15 @@ def load_base(name: str, labels: int, *, layers: int | None = None) -> PageNetwo
     if layers is not None:
         config.num_hidden_layers = layers
     encoder = AutoModel.from_pretrained(name, config=config, add_pooling_layer=False)
-    return PageNetwork(encoder, config.hidden_size, labels)
+    return PageNetwork(encoder, config.hidden_size, labels, len(FEATURE_NAMES))
 
 
-def from_config(config: dict[str, Any], labels: int) -> PageNetwork:
+def from_config(config: dict[str, Any], labels: int, features: int) -> PageNetwork:
     """A network with random weights from the encoder settings of a checkpoint (`PretrainedConfig.to_dict()`)."""
     encoder_config = AutoConfig.for_model(**config)
     _prepare(encoder_config)
     encoder = AutoModel.from_config(encoder_config, add_pooling_layer=False)
-    return PageNetwork(encoder, encoder_config.hidden_size, labels)
+    return PageNetwork(encoder, encoder_config.hidden_size, labels, features)
 
 
 def _prepare(config: PretrainedConfig) -> None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from pagelabel.data.page import Page
 from pagelabel.model.about import about_texts, check_about
+from pagelabel.model.features import FEATURE_NAMES, check_features
 
 _WORD = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
 # Enough characters for the head and tail words of any ordinary text; bounds the cost of a 10 MB paragraph.
@@ -42,6 +43,7 @@ class WordConfig:
     buckets: int = 1024
     window_paragraphs: int = 384
     context_paragraphs: int = 64
+    features: tuple[str, ...] = FEATURE_NAMES
     about: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -52,19 +54,21 @@ class WordConfig:
                 f"window_paragraphs={self.window_paragraphs} leaves no room between two contexts "
                 f"of {self.context_paragraphs}"
             )
+        check_features(self.features)
         check_about(self.about)
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "about": list(self.about)}
+        return {**asdict(self), "features": list(self.features), "about": list(self.about)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> WordConfig:
-        """Raises ValueError on a missing or unknown key. Older bundles have no `about`: they read nothing of it."""
-        values = {"about": (), **values}
+        """Raises ValueError on a missing or unknown key. Older bundles have no `about`: they read nothing of it; nor
+        `features`: they read those that there were."""
+        values = {"about": (), "features": FEATURE_NAMES, **values}
         names = {f.name for f in fields(cls)}
         if set(values) != names:
             raise ValueError(f"word settings should be {sorted(names)}, found {sorted(values)}")
-        return cls(**{**values, "about": tuple(values["about"])})
+        return cls(**{**values, "features": tuple(values["features"]), "about": tuple(values["about"])})
 
 
 class Words:

@@ -48,8 +48,9 @@ def toy_pages(count: int = 24) -> list[Page]:
             ("teaser", "Read next: harvest fair opens"),
             ("promo", "Copyright, all rights reserved"),
         ]
-        extra = {"site": SITES[i % len(SITES)], "kind": "article", "title": f"Bridge number {i}"}
         labels, paragraphs = [label for label, _ in rows], [text for _, text in rows]
+        link = [0 if label in ("body", "quote") else 100 for label in labels]
+        extra = {"site": SITES[i % len(SITES)], "kind": "article", "title": f"Bridge number {i}", "link": link}
         pages.append(Page(f"toy-{i}", paragraphs, f"https://{SITES[i % len(SITES)]}/{i}", labels, None, extra))
     return pages
 
@@ -110,6 +111,7 @@ dev = ["dev.jsonl"]
 window_tokens = 128
 context_tokens = 24
 about = ["title", "url"]
+links = true
 [augment]
 hide_about = 0.5
 [optim]

@@ -136,7 +136,8 @@ def test_an_output_file_is_complete_or_not_there(label, tmp_path: Path, monkeypa
 def test_min_score_makes_labels_unsure_and_text_keeps_them(label, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "page.txt").write_text("Skip to content\nDonate to our newsroom\n")
     assert label(tmp_path / "page.txt", "--to", "text")[1].strip() == ""
-    assert label(tmp_path / "page.txt", "--to", "text", "--min-score", "1")[1].split("\n")[0] == "Skip to content"
+    unsure = label(tmp_path / "page.txt", "--to", "text", "--min-score", "1")[1].split("\n")
+    assert {"Skip to content", "Donate to our newsroom"} & set(unsure)
 
 
 @pytest.mark.parametrize(

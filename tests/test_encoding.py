@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from pagelabel.data.page import Page
 from pagelabel.model.encoding import Encoder, EncodingConfig
-from pagelabel.model.features import page_features
+from pagelabel.model.features import FEATURE_NAMES, LINK_FEATURES, page_features
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,20 @@ def test_title_and_address_stand_at_the_head_of_every_window(encoder: Encoder) -
     for unknown in (Page("p", paragraphs), Page("p", paragraphs, "", extra={"title": 7})):
         mine, theirs = reader.windows(unknown), plain.windows(page)
         assert [window.ids.tolist() for window in mine] == [window.ids.tolist() for window in theirs]
+
+
+def test_links_are_read_where_they_are_known(encoder: Encoder) -> None:
+    reader = Encoder(encoder._tokenizer, replace(encoder.config, features=FEATURE_NAMES + LINK_FEATURES))
+    paragraphs = [f"paragraph number {i}" for i in range(40)]
+    page = Page("p", paragraphs, extra={"link": [i % 3 * 50 for i in range(40)]})
+    found = np.concatenate([w.features[w.core_markers] for w in reader.windows(page)])
+    assert np.array_equal(found[:, :-2], page_features(paragraphs))
+    assert found[:, -2:].tolist() == [[i % 3 / 2, 1] for i in range(40)]
+    unknown = list(reader.windows(Page("p", paragraphs)))
+    assert not any(w.features[:, -2:].any() for w in unknown)
+    assert all(w.features.shape[1] == len(FEATURE_NAMES) for w in encoder.windows(page))
+    with pytest.raises(ValueError, match="this version computes"):
+        replace(encoder.config, features=("one", "two"))
 
 
 def test_settings_without_about_are_those_of_older_bundles() -> None:

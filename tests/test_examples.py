@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tokenizers import Tokenizer
 
 from pagelabel.data.page import Page
 from pagelabel.model.encoding import Encoder, EncodingConfig
+from pagelabel.model.features import FEATURE_NAMES, LINK_FEATURES
 from pagelabel.model.labels import LABELS
 from pagelabel.training.config import AugmentConfig, OptimConfig, TrainingConfig
 from pagelabel.training.examples import (
@@ -95,6 +97,34 @@ def test_title_and_address_are_hidden_at_times_in_training_and_never_in_evaluati
     assert set(heads[1:]) & set(found)
     data = Windows(rows, plan, reader)
     assert max(len(data[i]["input_ids"]) for i in range(len(data))) <= 96
+
+
+def test_links_are_hidden_at_times_in_training_and_never_in_evaluation(encoder: Encoder) -> None:
+    reader = Encoder(encoder._tokenizer, replace(encoder.config, features=FEATURE_NAMES + LINK_FEATURES))
+    pages = [long_page(), *toy_pages(12)]
+    rows = tokenized(pages, reader, LABELS, 0.5)
+
+    def known(plan: Sequence[Example], row: int) -> list[bool]:
+        data = Windows(rows, [example for example in plan if (example.row == 0) == (row == 0)], reader)
+        return [bool(data[i]["features"][:, -1].any()) for i in range(len(data))]
+
+    plan = evaluation_plan(rows, reader)
+    assert not any(known(plan, 0))
+    assert all(known(plan, 1))
+    config = TrainingConfig(augment=still(hide_links=0.5), optim=OptimConfig(epochs=4, batch_windows=1))
+    plan = training_plan(rows, reader, config)
+    assert not any(known(plan, 0))
+    assert set(known(plan, 1)) == {False, True}
+    # A part of a page has the links of its own paragraphs.
+    item = Windows(rows, [Example(1, (2, 3, 8), (), 0, 3, 0, 3, 0)], reader)[0]
+    assert item["features"][item["labels"] != IGNORED][:, -2:].tolist() == [[1, 1], [0, 1], [1, 1]]
+
+
+def test_configs_that_read_no_links_have_the_plans_that_they_had(encoder: Encoder) -> None:
+    rows = tokenized(toy_pages(12), encoder, LABELS, 0.5)
+    config = TrainingConfig(optim=OptimConfig(epochs=2, batch_windows=2))
+    hidden = replace(config, augment=replace(config.augment, hide_links=0.9))
+    assert training_plan(rows, encoder, config) == training_plan(rows, encoder, hidden)
 
 
 def test_a_changed_page_is_encoded_as_a_page_of_its_own(encoder: Encoder) -> None:

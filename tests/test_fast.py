@@ -9,7 +9,7 @@ from typing import Any
 import datasets
 import numpy as np
 import pytest
-from conftest import TINY_SIZES, toy_pages, write_pages
+from conftest import TINY_SIZES, toy_pages, toy_views, write_pages
 
 pytest.importorskip("torch")
 
@@ -22,13 +22,15 @@ from pagelabel.data.page import Page
 from pagelabel.export.fast import export_fast, torch_logits
 from pagelabel.export.writing import ExportError
 from pagelabel.hierarchical import HierarchicalModel
-from pagelabel.model.bundle import HIERARCHICAL, read_bundle
+from pagelabel.model.bundle import HIERARCHICAL, read_bundle, shipped_bundle
+from pagelabel.model.features import FEATURE_NAMES, LINK_FEATURES
 from pagelabel.training import fast as module
 from pagelabel.training.fast import train_fast
 from pagelabel.training.fast_config import load_fast_config
-from pagelabel.training.fast_examples import Rows, epoch_parts, furniture_runs, learn_words, swapped
+from pagelabel.training.fast_examples import Noise, Rows, epoch_parts, furniture_runs, learn_words, swapped
 from pagelabel.training.fast_state import load_fast
 from pagelabel.training.pages import load_pages
+from pagelabel.training.restore import restored_fast
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +158,51 @@ def test_a_run_starts_from_another_checkpoint(config_file: Path, checkpoint: Pat
     wider = replace(goes_on, sizes=replace(config.sizes, size=2 * config.sizes.size))
     with pytest.raises(ValueError, match="its sizes are"):
         train_fast(wider, tmp_path / "wider")
+
+
+def test_a_run_starts_from_a_bundle_and_learns_to_read_links(
+    config_file: Path, checkpoint: Path, bundle: Path, tmp_path: Path
+) -> None:
+    config = load_fast_config(config_file)
+    network, words, _ = restored_fast(bundle)
+    assert (words.vocabulary, words.config) == (load_fast(checkpoint)[1].vocabulary, load_fast(checkpoint)[1].config)
+    for name, weight in load_fast(checkpoint)[0].state_dict().items():
+        # Seven bits a column, eight for a word.
+        torch.testing.assert_close(network.state_dict()[name], weight, rtol=0, atol=float(weight.abs().max()) / 60)
+    words_with_links = replace(config.words, links=True)
+    goes_on = replace(
+        config, base=str(bundle), words=words_with_links, optim=replace(config.optim, epochs=1, rate=1e-9)
+    )
+    after, words, _ = load_fast(train_fast(goes_on, tmp_path / "on"))
+    assert words.config.features == FEATURE_NAMES + LINK_FEATURES
+    assert after.config.features == len(words.config.features)
+    first = after.state_dict()["page.features.0.weight"]
+    torch.testing.assert_close(first[:, :-2], network.state_dict()["page.features.0.weight"], atol=1e-4, rtol=0)
+    assert first[:, -2:].abs().max() < 1e-4
+    linked = export_fast(tmp_path / "on" / "best", tmp_path / "bundle")
+    assert check_bundle(linked).problems == ()
+    with pytest.raises(ValueError, match=r"set words\.links"):
+        train_fast(replace(goes_on, base=str(linked), words=config.words), tmp_path / "without")
+    with pytest.raises(BundleError, match="of its own kind"):
+        restored_fast(shipped_bundle("accurate"))
+
+
+def test_links_of_a_batch_are_hidden_at_times(config_file: Path) -> None:
+    config = load_fast_config(config_file)
+    pages = [*toy_pages(3), *toy_views(toy_pages(1))]
+    words = learn_words(pages, replace(config.words, links=True))
+    rows = Rows(pages, words, config.labels, 1.0)
+    parts = [(row, range(len(row.labels))) for row in rows.rows]
+
+    def known(hide_links: float) -> list[bool]:
+        batch = rows.batch(parts, Noise(hide_links=hide_links), np.random.default_rng(0))
+        return batch.features[..., -1].any(-1).tolist()
+
+    assert known(0.0) == [True] * 3 + [False] * 2
+    assert known(1.0) == [False] * 5
+    batch = rows.batch(parts[:1], Noise(), np.random.default_rng(0))
+    about = len(rows.rows[0].about)
+    assert batch.features[0, about : about + 9, -2].tolist() == [1, 1, 1, 0, 0, 0, 1, 1, 1]
 
 
 def test_the_graphs_give_the_logits_of_torch(bundle: Path, checkpoint: Path) -> None:

@@ -17,6 +17,13 @@ def test_the_text_of_the_record_follows() -> None:
     assert keep_labels(page, ("body",)).extra == {"text": "One", "dropped": 1}
 
 
+def test_links_follow_where_they_are_known() -> None:
+    page = Page("p", ["One", "Two", "Three"], None, ["promo", "body", "quote"], None, {"link": [100, 7, 0]})
+    assert keep_labels(page, ("body", "quote")).extra == {"link": [7, 0], "dropped": 1}
+    page.extra["link"] = "https://example.org"
+    assert keep_labels(page, ("body",)).extra["link"] == "https://example.org"
+
+
 def test_what_is_not_sure_can_be_kept() -> None:
     page = keep_labels(mark_unsure(PAGE, 0.6), ("body", UNSURE))
     assert page.labels == ["body", UNSURE]

@@ -22,7 +22,7 @@ _SIZES = {
 
 def network_of(kind: str) -> PageNetwork:
     torch.manual_seed(0)
-    network = from_config({"model_type": kind, **_SIZES}, 5).eval()
+    network = from_config({"model_type": kind, **_SIZES}, 5, len(FEATURE_NAMES)).eval()
     network.encoder.set_attn_implementation("eager")
     return network
 

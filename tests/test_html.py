@@ -75,7 +75,7 @@ def test_more_buttons_than_can_be_searched_for_are_kept_all_the_same() -> None:
 )
 def test_title_and_address(head: str, url: str | None, title: str | None) -> None:
     page = page_of_html(f"<html><head>{head}</head><body>x</body></html>".encode(), "id")
-    assert page == Page("id", ["x"], url, extra={} if title is None else {"title": title})
+    assert (page.paragraphs, page.url, page.title) == (["x"], url, title)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "windows-1252", "iso-8859-1"])
@@ -98,7 +98,7 @@ def test_empty_xhtml_elements_end() -> None:
     html = """<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml">
     <head><script src="x.js"/><title>T</title></head>
     <body><p>a<br/>b<a id="n"/></p><div class="c" /><p>c</p></body></html>"""
-    assert page_of_html(html.encode(), "x") == Page("x", ["a", "b", "c"], extra={"title": "T"})
+    assert page_of_html(html.encode(), "x") == Page("x", ["a", "b", "c"], extra={"title": "T", "link": [0, 0, 0]})
 
 
 @pytest.mark.parametrize(

@@ -5,26 +5,37 @@ import pytest
 import torch
 
 from pagelabel.model.checkpoint import load_checkpoint
-from pagelabel.model.features import FEATURE_NAMES
+from pagelabel.training import precision
 from pagelabel.training.precision import compile_network, half_precision
 
 
 @pytest.mark.parametrize(
-    ("bf16", "amx", "cuda", "expected"),
+    ("bf16", "amx", "cuda", "seconds", "expected"),
     [
-        (True, False, False, True),
-        (False, True, False, True),
-        (False, False, False, False),
-        (True, True, True, False),
+        (True, False, False, 0.5, True),
+        (False, True, False, 0.5, True),
+        (False, False, False, 0.5, False),
+        (True, True, True, 0.5, False),
+        # One that has the instructions, and is slow at them.
+        (True, False, False, 2.0, False),
     ],
 )
-def test_bfloat16_is_for_cpus_that_have_instructions_for_it(
-    monkeypatch: pytest.MonkeyPatch, bf16: bool, amx: bool, cuda: bool, expected: bool
+def test_bfloat16_is_for_cpus_that_are_faster_in_it(
+    monkeypatch: pytest.MonkeyPatch, bf16: bool, amx: bool, cuda: bool, seconds: float, expected: bool
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    assert half_precision() is expected
+    monkeypatch.setattr(precision, "_seconds", lambda kind: seconds if kind is torch.bfloat16 else 1.0)
+    half_precision.cache_clear()
+    try:
+        assert half_precision() is expected
+    finally:
+        half_precision.cache_clear()
+
+
+def test_the_time_of_a_product_is_measured() -> None:
+    assert 0 < precision._seconds(torch.float32) < 10
 
 
 # torch trips over its own deprecations.
@@ -34,7 +45,7 @@ def test_a_compiled_network_computes_the_same(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     network = load_checkpoint(tiny_checkpoint).network
     ids = torch.randint(5, 100, (2, 20), generator=torch.Generator().manual_seed(0))
-    features = torch.rand(2, 20, len(FEATURE_NAMES), generator=torch.Generator().manual_seed(1))
+    features = torch.rand(2, 20, network.feature_count, generator=torch.Generator().manual_seed(1))
     mask = torch.ones(2, 20, dtype=torch.long)
     mask[0, -4:] = 0
     names = list(network.state_dict())

@@ -53,7 +53,7 @@ def test_html_responses_are_pages(tmp_path: Path, name: str) -> None:
     records = [record(0, "warcinfo", b"x"), response(1, html(1)), record(2, "request", b"GET / HTTP/1.1\r\n\r\n")]
     records += [response(3, html(3))]
     pages = read(b"".join(map(COMPRESS[name], records)), tmp_path, name)
-    extra = {"date": "2026-01-02T00:00:00Z", "title": "Page 1"}
+    extra = {"date": "2026-01-02T00:00:00Z", "title": "Page 1", "link": [0, 0]}
     url = "https://river.example/1"
     expected = Page(f"<urn:uuid:{1:032}>", ["Skip to content", "Story number 1"], url, extra=extra)
     assert pages[0] == expected

@@ -29,14 +29,16 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class EncodingSettings:
-    """Token counts of the windows, and what stands at their head, see `pagelabel.model.encoding.EncodingConfig`, which
-    has the defaults. Where `base` is a trained model, what is not set is as it was trained with."""
+    """Token counts of the windows, what stands at their head, and whether links are read where they are known, see
+    `pagelabel.model.encoding.EncodingConfig`, which has the defaults. Where `base` is a trained model, what is not set
+    is as it was trained with."""
 
     window_tokens: int | None = None
     context_tokens: int | None = None
     head_tokens: int | None = None
     tail_tokens: int | None = None
     about: tuple[str, ...] | None = None
+    links: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class AugmentConfig:
     """Shares (0 to 1) of what is changed in a training page, see `pagelabel.training.augment`; `views` is how many of a
     page's views an epoch takes, `repeat_rare` how often more it takes a page with rare labels, `listings` how many
     index pages are made of the articles, see `pagelabel.training.listings`. `hide_about` is how often a page's title or
-    address is left out: many users have text alone."""
+    address is left out, `hide_links` how often its links are: many users have text alone."""
 
     crop: float = 0.2
     strip_furniture: float = 0.3
@@ -55,6 +57,7 @@ class AugmentConfig:
     views: int = 1
     listings: int = 0
     hide_about: float = 0.3
+    hide_links: float = 0.5
     rare_labels: tuple[str, ...] = ("donation",)
 
 
@@ -111,8 +114,8 @@ class TrainingConfig:
 
 # The least and the most that a setting may be, by its name.
 _RANGES = {
-    **dict.fromkeys(("crop", "strip_furniture", "only_furniture", "mask_tokens", "skip_uniform", "hide_about"), (0, 1)),
-    **dict.fromkeys(("warmup", "label_smoothing", "doubt_weight"), (0, 1)),
+    **dict.fromkeys(("crop", "strip_furniture", "only_furniture", "mask_tokens", "skip_uniform"), (0, 1)),
+    **dict.fromkeys(("hide_about", "hide_links", "warmup", "label_smoothing", "doubt_weight"), (0, 1)),
     **dict.fromkeys(("epochs", "batch_windows", "evaluations", "patience", "threads"), (1, None)),
     **dict.fromkeys(("repeat_rare", "views", "listings", "encoder_rate", "head_rate", "weight_decay"), (0, None)),
     "dropout": (0, 0.99),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import datasets
@@ -14,7 +14,7 @@ import torch
 
 from pagelabel.data.page import ARTICLE_LABELS, Page
 from pagelabel.model.encoding import Encoder
-from pagelabel.model.features import page_features
+from pagelabel.model.features import LINK_FEATURES, read_features
 from pagelabel.model.hierarchical import round_up
 from pagelabel.training.augment import augmented
 from pagelabel.training.config import TrainingConfig
@@ -28,7 +28,7 @@ _LENGTH_STEP = 32
 
 def tokenized(pages: Iterable[Page], encoder: Encoder, labels: Sequence[str], doubt_weight: float) -> datasets.Dataset:
     """One row a page: group (pages and their views share one), paragraphs, pieces (their token ids), about (those of
-    title and address), labels, weights."""
+    title and address), link, labels, weights."""
     ids = {label: i for i, label in enumerate(labels)}
 
     def rows() -> Iterable[dict[str, Any]]:
@@ -41,6 +41,7 @@ def tokenized(pages: Iterable[Page], encoder: Encoder, labels: Sequence[str], do
                 "paragraphs": page.paragraphs,
                 "pieces": encoder.tokenize(page.paragraphs),
                 "about": encoder.about(page),
+                "link": page.link,
                 "labels": [ids[label] for label in page.labels or ()],
                 "weights": [weight * (doubt_weight if i in doubt else 1.0) for i, weight in enumerate(given)],
             }
@@ -51,7 +52,7 @@ def tokenized(pages: Iterable[Page], encoder: Encoder, labels: Sequence[str], do
 @dataclass(frozen=True, slots=True)
 class Example:
     """Paragraphs `first` to `end - 1` of those kept of row `row`; `start` to `stop - 1` have a loss. `head` are the
-    token ids at the window's head."""
+    token ids at the window's head, `links` says whether the row's links are read, where it has some."""
 
     row: int
     kept: tuple[int, ...] | None
@@ -61,6 +62,7 @@ class Example:
     start: int
     stop: int
     tokens: int
+    links: bool = True
 
 
 class Windows(torch.utils.data.Dataset[dict[str, Any]]):
@@ -78,7 +80,8 @@ class Windows(torch.utils.data.Dataset[dict[str, Any]]):
         example = self.plan[index]
         row = self.rows[example.row]
         kept = range(len(row["paragraphs"])) if example.kept is None else example.kept
-        features = page_features([row["paragraphs"][i] for i in kept])
+        link = [row["link"][i] for i in kept] if row["link"] and example.links else None
+        features = read_features([row["paragraphs"][i] for i in kept], link, self.encoder.config.features)
         part = slice(example.first, example.end)
         inside = list(kept)[part]
         window = self.encoder.window([row["pieces"][i] for i in inside], features[part], example.head)
@@ -137,6 +140,8 @@ def training_plan(rows: datasets.Dataset, encoder: Encoder, config: TrainingConf
     about = list(rows["about"])
     rare = {config.labels.index(name) for name in config.augment.rare_labels if name in config.labels}
     article = frozenset(i for i, name in enumerate(config.labels) if name in ARTICLE_LABELS)
+    # Where no links are read nothing is drawn for them, so that configs of before have the plans that they had.
+    reads_links = LINK_FEATURES[0] in encoder.config.features
     batches: list[list[Example]] = []
     for epoch in range(config.optim.epochs):
         rng = np.random.default_rng((config.seed, epoch))
@@ -153,7 +158,10 @@ def training_plan(rows: datasets.Dataset, encoder: Encoder, config: TrainingConf
         examples: list[Example] = []
         for r, kept in chosen:
             head = tuple(encoder.head([ids for ids in about[r] if rng.random() >= config.augment.hide_about]))
-            examples += _cut(r, kept, head, sizes[r], labels[r], encoder.config.window_tokens - 2, config, rng)
+            links = reads_links and rng.random() >= config.augment.hide_links
+            room = encoder.config.window_tokens - 2
+            cut = _cut(r, kept, head, sizes[r], labels[r], room, config, rng)
+            examples += [replace(example, links=links) for example in cut]
         # What the processes take in one step is of like length, too: none waits for another.
         batches += _batched(examples, config.optim.batch_windows * processes(), rng)
     return [example for batch in batches for example in batch]

@@ -104,7 +104,7 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
     else:
         state.save(stored, config)
     unknown = range(1 + len(words.vocabulary), words.size)
-    noise = Noise(config.optim.drop_words, unknown, config.augment.hide_about)
+    noise = Noise(config.optim.drop_words, unknown, config.augment.hide_about, config.augment.hide_links)
     started = time.time() - state.seconds
     for epoch in tqdm(range(state.epoch, config.optim.epochs), disable=not sys.stderr.isatty(), unit="epoch"):
         state.network.train()

@@ -14,12 +14,13 @@ from pagelabel.training.config import AugmentConfig, DataConfig, build, resolved
 
 @dataclass(frozen=True, slots=True)
 class WordSettings:
-    """See `pagelabel.model.words.WordConfig`; the vocabulary is the `most` most frequent words of the training pages,
-    of those that come at least `least` times."""
+    """See `pagelabel.model.words.WordConfig`; with `links` it is read how much of each paragraph lies in links. The
+    vocabulary is the `most` most frequent words of the training pages, of those that come at least `least` times."""
 
     head_words: int = 16
     tail_words: int = 6
     about: tuple[str, ...] = ()
+    links: bool = False
     most: int = 30_000
     least: int = 4
 
@@ -69,8 +70,8 @@ class FastOptim:
 class FastConfig:
     """Everything that decides a run of the fast model.
 
-    `base` is a checkpoint of the fast model to go on from, with its vocabulary; what is learnt before the pages is left
-    out then.
+    `base` is a checkpoint of the fast model to go on from, a bundle, or `fast`, with its vocabulary; what is learnt
+    before the pages is left out then.
     `teacher` is a checkpoint, a bundle or `accurate`: its word pieces give the words their first vectors.
     `probabilities` and `states` are files of `pagelabel.training.teacher`: of each target, `optim.teacher_share` is
     what the teacher thinks of the paragraph, the rest its label, and a linear map of the student's states learns to
@@ -110,7 +111,7 @@ def load_fast_config(path: str | Path) -> FastConfig:
     return replace(
         config,
         name=path.stem,
-        base=place(config.base),
+        base=config.base if config.base in SHIPPED else place(config.base),
         teacher=config.teacher if config.teacher in SHIPPED else place(config.teacher),
         sentences=place(config.sentences),
         probabilities=place(config.probabilities),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from pagelabel.data.page import ARTICLE_LABELS, Page
-from pagelabel.model.features import page_features
+from pagelabel.model.features import FEATURE_NAMES, LINK_FEATURES, read_features
 from pagelabel.model.hierarchical import round_up
 from pagelabel.model.words import EMPTY, WordConfig, Words
 from pagelabel.training.augment import augmented, runs
@@ -38,9 +38,14 @@ class Batch(NamedTuple):
     states: torch.Tensor
 
 
+def word_config(settings: WordSettings) -> WordConfig:
+    features = FEATURE_NAMES + LINK_FEATURES if settings.links else FEATURE_NAMES
+    return WordConfig(settings.head_words, settings.tail_words, features=features, about=settings.about)
+
+
 def learn_words(pages: Sequence[Page], settings: WordSettings) -> Words:
     """The vocabulary of these pages: each distinct paragraph counts each of its words once."""
-    config = WordConfig(head_words=settings.head_words, tail_words=settings.tail_words, about=settings.about)
+    config = word_config(settings)
     splitter = Words((), config)
     counts: Counter[str] = Counter()
     for text in {text for page in pages for text in (*splitter.about(page), *page.paragraphs)}:
@@ -62,7 +67,8 @@ def padded(pieces: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.
 @dataclass(frozen=True, slots=True)
 class Row:
     """A page for training: paragraphs, and what is read about the page, as numbers in `Rows.texts`, label ids, targets
-    [N, labels], weights [N], the teacher's states [N, S] (NaN where it has not read the page)."""
+    [N, labels], weights [N], the teacher's states [N, S] (NaN where it has not read the page), link [N] as `Page.link`
+    (NaN where it is not known)."""
 
     group: str
     view: bool
@@ -73,15 +79,17 @@ class Row:
     targets: npt.NDArray[np.float32]
     weights: npt.NDArray[np.float32]
     states: npt.NDArray[np.float16]
+    link: npt.NDArray[np.float32]
 
 
 class Noise(NamedTuple):
-    """What a training batch hides: a share of the words, which become `unknown` ones, and of what is known about the
-    pages."""
+    """What a training batch hides: a share of the words, which become `unknown` ones, of what is known about the pages,
+    and of their links."""
 
     drop_words: float = 0.0
     unknown: range = range(1)
     hide_about: float = 0.0
+    hide_links: float = 0.0
 
 
 class Rows:
@@ -91,6 +99,7 @@ class Rows:
         numbers: dict[str, int] = {}
         ids = {label: i for i, label in enumerate(labels)}
         one_hot = np.eye(len(labels), dtype=np.float32)
+        self.features = words.config.features
         self.rows: list[Row] = []
         size = max((page.extra["states"].shape[1] for page in pages if "states" in page.extra), default=0)
         for page in pages:
@@ -106,8 +115,9 @@ class Rows:
             states = page.extra.get("states")
             if states is None:
                 states = np.full((len(texts), size), np.nan, dtype=np.float16)
+            link = np.array(page.link or [np.nan] * len(texts), dtype=np.float32)
             view = "view" in page.extra
-            self.rows.append(Row(group, view, page.paragraphs, about, places, gold, targets, weights, states))
+            self.rows.append(Row(group, view, page.paragraphs, about, places, gold, targets, weights, states, link))
         self.texts = [words.ids(text) for text in numbers]
 
     def batch(self, parts: Sequence[tuple[Row, Sequence[int]]], noise: Noise, rng: np.random.Generator) -> Batch:
@@ -142,7 +152,11 @@ class Rows:
             mask[b, :size] = 1
             targets[b, own], weights[b, own] = row.targets[chosen], row.weights[chosen]
             states[b, own] = row.states[chosen]
-            found = page_features([row.paragraphs[i] for i in chosen])
+            link = row.link[chosen]
+            # Nothing is drawn where no links are read: a run of before comes out as it did.
+            reads = LINK_FEATURES[0] in self.features and rng.random() >= noise.hide_links
+            known = link.tolist() if reads and not np.isnan(link).any() else None
+            found = read_features([row.paragraphs[i] for i in chosen], known, self.features)
             features.append(np.pad(found, ((own.start, most - size), (0, 0))))
             start += size
         arrays = (ids, words, places, np.stack(features), mask, targets, weights, states)
@@ -171,6 +185,7 @@ def swapped(row: Row, kept: Sequence[int], donors: dict[int, Runs], share: float
         np.concatenate([piece.targets[indexes] for piece, indexes in pieces]),
         np.concatenate([piece.weights[indexes] for piece, indexes in pieces]),
         np.concatenate([piece.states[indexes] for piece, indexes in pieces]),
+        np.concatenate([piece.link[indexes] for piece, indexes in pieces]),
     )
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import torch
+from torch.nn import functional
 
+from pagelabel.model.bundle import CONFIG, find_bundle
+from pagelabel.model.features import FEATURE_NAMES
 from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.words import WordConfig, Words
 from pagelabel.training.base import load_model
 from pagelabel.training.fast_config import FastConfig
+from pagelabel.training.fast_examples import word_config
 from pagelabel.training.fast_state import FastState, load_fast
+from pagelabel.training.restore import restored_fast
 from pagelabel.training.sentences import learn_sentences
+
+_FEATURES = "page.features.0.weight"
 
 
 class Base(NamedTuple):
@@ -26,26 +33,38 @@ class Base(NamedTuple):
 
 def base_of(config: FastConfig) -> Base:
     """The base of a run. Raises ValueError where it is not what `config` asks for."""
-    network, words, info = load_fast(str(config.base))
-    asked = config.words
+    base = find_bundle(config.base)
+    network, words, info = restored_fast(base) if (base / CONFIG).is_file() else load_fast(base)
+    known, asked = replace(words.config, features=FEATURE_NAMES), config.words
     for name, found, expected in (
         ("labels", tuple(info["labels"]), config.labels),
-        ("sizes", network.config, HierarchicalConfig(words.size, len(config.labels), **asdict(config.sizes))),
-        ("words", words.config, WordConfig(asked.head_words, asked.tail_words, about=asked.about)),
+        ("sizes", replace(network.config, features=0), replace(_sizes(config, words), features=0)),
+        ("words", known, WordConfig(asked.head_words, asked.tail_words, about=asked.about)),
     ):
         if found != expected:
             raise ValueError(f"base {config.base}: its {name} are {found}, the config has {expected}")
-    return Base(network, words, info)
+    return Base(network, Words(words.vocabulary, word_config(config.words)), info)
+
+
+def _sizes(config: FastConfig, words: Words) -> HierarchicalConfig:
+    features = len(words.config.features)
+    return HierarchicalConfig(words.size, len(config.labels), **asdict(config.sizes), features=features)
 
 
 def begin(config: FastConfig, words: Words, states: int, base: Base | None, *, first_stage: bool) -> FastState:
     """The networks before their first step: those of the base, or with the vectors of the teacher's words and of
     sentences."""
-    sizes = HierarchicalConfig(words.size, len(config.labels), **asdict(config.sizes))
+    sizes = _sizes(config, words)
     network = HierarchicalNetwork(sizes)
     settings = config.optim
     if base is not None:
-        network.load_state_dict(base.network.state_dict())
+        weights = base.network.state_dict()
+        known = weights[_FEATURES].shape[1]
+        if known > sizes.features:
+            raise ValueError(f"base {config.base}: it reads links; set words.links")
+        # What it has not read before counts nothing until it is learnt.
+        weights[_FEATURES] = functional.pad(weights[_FEATURES], (0, sizes.features - known))
+        network.load_state_dict(weights)
     elif first_stage:
         if config.teacher is not None:
             network.paragraphs.words.weight.data.copy_(word_vectors(words, config.teacher, sizes.word_size))

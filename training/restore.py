@@ -21,11 +21,14 @@ from onnx import numpy_helper
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
-from pagelabel.model.bundle import FLAT, MODEL, TOKENIZER, BundleError, read_bundle
+from pagelabel.model.bundle import MODEL, PAGE, PARAGRAPHS, TOKENIZER, WORDS, BundleError, read_bundle
 from pagelabel.model.checkpoint import Checkpoint
+from pagelabel.model.encoding import EncodingConfig
+from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.network import from_config
+from pagelabel.model.words import WordConfig, Words
 
-_GRAPH = "network."
+_GRAPH, _PAGE_GRAPH = "network.", "reader."
 _KEPT = ("config.json", "tokenizer.json")
 _QUANTISED = "_quantized"
 # Layers without a bias, which the weights of the others are named after; in the order that the graph computes them.
@@ -37,12 +40,12 @@ def restored(folder: str | Path) -> Checkpoint:
     bundle of the fast model, or one that does not name its encoder."""
     folder = Path(folder)
     config = read_bundle(folder)
-    if config.network != FLAT:
+    if not isinstance(config.encoding, EncodingConfig):
         raise BundleError(f"{folder}: a {config.network} model; training goes on from flat ones, as 'accurate', alone")
     info = dict(config.provenance.get("checkpoint") or {})
     if "encoder" not in info:
         raise BundleError(f"{folder}: does not name its encoder's settings; export it anew, or start from another base")
-    network = from_config(info["encoder"], len(config.labels))
+    network = from_config(info["encoder"], len(config.labels), len(config.encoding.features))
     weights = graph_weights(onnx.load(folder / MODEL).graph)
     try:
         network.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
@@ -51,6 +54,31 @@ def restored(folder: str | Path) -> Checkpoint:
     network.eval()
     info |= {"labels": list(config.labels), "encoding": config.encoding.to_dict()}
     return Checkpoint(network, Tokenizer.from_file(str(folder / TOKENIZER)), info)
+
+
+def restored_fast(folder: str | Path) -> tuple[HierarchicalNetwork, Words, dict[str, Any]]:
+    """The network, vocabulary and checkpoint's `info` that the bundle of a fast model in `folder` is worth. Raises
+    BundleError for another bundle."""
+    folder = Path(folder)
+    config = read_bundle(folder)
+    if not isinstance(config.encoding, WordConfig):
+        raise BundleError(f"{folder}: a {config.network} model; the fast model goes on from bundles of its own kind")
+    info: dict[str, Any] = config.provenance["checkpoint"]
+    network = HierarchicalNetwork(HierarchicalConfig(**info["sizes"]))
+    network.page.load_state_dict(
+        {name: torch.from_numpy(x) for name, x in graph_weights(onnx.load(folder / PAGE).graph, _PAGE_GRAPH).items()}
+    )
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(folder / PARAGRAPHS).graph.initializer}
+    reader = {
+        "words.weight": stored["table"] * stored["scale"],
+        "neighbours.weight": np.concatenate([stored[part].T for part in ("before", "own", "behind")], axis=1),
+        "neighbours.bias": stored["bias"],
+        "out.weight": stored["out.weight"],
+        "out.bias": stored["out.bias"],
+    }
+    network.paragraphs.load_state_dict({name: torch.from_numpy(np.array(x)) for name, x in reader.items()})
+    vocabulary = (folder / WORDS).read_text(encoding="utf-8").split("\n")[:-1]
+    return network.eval(), Words(vocabulary, config.encoding), info
 
 
 def dequantised(folder: Path) -> Path:

@@ -1,0 +1,54 @@
+"""How much of each paragraph of an HTML page lies in links.
+
+Marks that no text holds are put into the HTML behind each start tag and before each end tag of a link. They come out in
+the text, where they are counted and taken away again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+# Two of the code points that Unicode sets aside for use within a program.
+_START, _END = "\ufdd0", "\ufdd1"
+_MARKS = re.compile(f"[{_START}{_END}]")
+# Not beyond the next angle bracket, which keeps hostile HTML linear. To look for "href" in each tag that is found takes
+# a fifth of the time that looking for it in the pattern takes.
+_TAG = re.compile(r"<(?:[aA]\s[^<>]*|/[aA]\s*)>")
+
+
+def mark_links(html: str) -> str:
+    """The HTML with a mark at both ends of every link."""
+    return _TAG.sub(_marked, unmarked(html))
+
+
+def _marked(tag: re.Match[str]) -> str:
+    text = tag[0]
+    if text[1] == "/":
+        return _END + text
+    return text + _START if "href" in text.lower() else text
+
+
+def unmarked(text: str) -> str:
+    return _MARKS.sub("", text) if _START in text or _END in text else text
+
+
+def without_marks(texts: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Each of the texts of a page, in order, without marks, and what percent of its characters lie in links.
+
+    White space does not count. A link may go on from one text to the next.
+    """
+    linked = False
+    for text in texts:
+        counts = [0, 0]
+        start = 0
+        for mark in _MARKS.finditer(text):
+            counts[linked] += _visible(text[start : mark.start()])
+            linked = mark[0] == _START
+            start = mark.end()
+        counts[linked] += _visible(text[start:])
+        yield (unmarked(text) if start else text), round(100 * counts[True] / max(1, sum(counts)))
+
+
+def _visible(text: str) -> int:
+    return sum(map(len, text.split()))

@@ -29,7 +29,7 @@ def main() -> None:
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     begin, end = text.index(_START) + len(_START), text.index(_END)
-    sections = [accuracy(), speed(), extractors(), files(), _CLOSING]
+    sections = [accuracy(), known(), speed(), extractors(), files(), _CLOSING]
     readme.write_text(text[:begin] + "\n".join(sections) + text[end:], encoding="utf-8")
 
 
@@ -65,6 +65,26 @@ python benchmarks/baselines.py --train ../shared/data/train.jsonl.gz ../shared/d
 def _accuracy_row(name: str, whole: dict[str, float], views: dict[str, float]) -> str:
     cells = [found[key] for found in (whole, views) for key in ("macro_f1", "article_word_f1")]
     return f"| {name} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |"
+
+
+def known() -> str:
+    found = _result("known")
+    rows = [
+        f"| {title} | " + "".join(f"{m[title]['macro_f1']:.3f} | {m[title]['accuracy']:.3f} | " for m in found.values())
+        for title in next(iter(found.values()))
+    ]
+    names = " | ".join(f"`{name}`, macro-F1 | accuracy" for name in found)
+    prose = "Whole pages, by what is known of them beside their text (above all of it; of extracted pages the title):"
+    return f"""{_wrap(prose)}
+
+| | {names} |
+|---|{"---|" * 2 * len(found)}
+{_lines([row.rstrip() for row in rows])}
+
+```sh
+python benchmarks/known.py --pages ../shared/data/dev.jsonl.gz --out benchmarks/results
+```
+"""
 
 
 def speed() -> str:

@@ -34,7 +34,7 @@ _FILES = {
 }
 _ABOUT = {"title": "title", "url": "address"}
 
-_GUIDE = " They are defined in pagelabel's label guide,\n`data/label-guide.md`."
+_GUIDE = " The labels are defined in pagelabel's label guide,\n`data/label-guide.md`."
 
 _LIMITS = """## Limits
 
@@ -171,6 +171,12 @@ def _fast_recipe(config: BundleConfig) -> str:
         for stage in stages
     ]
     told = " Then ".join(_fast_stage(stage) for stage in stages)
+    last = stages[-1]["name"]
+    if averaged := config.provenance["checkpoint"].get("averaged"):
+        folders = " ".join(f"runs/{name}/best" for name in (*averaged, last))
+        commands.append(f"python -m pagelabel.training.fast_soup {folders} -o runs/mean/best")
+        told += f" Of their weights the mean: {', '.join((*averaged, last))}."
+        last = "mean"
     return f"""## Recipe
 
 {told} Sizes: {sizes}.
@@ -181,7 +187,7 @@ Made with:
 
 ```
 {chr(10).join(commands)}
-python -m pagelabel.export.fast runs/{stages[-1]["name"]}/best -o model/fast
+python -m pagelabel.export.fast runs/{last}/best -o model/fast
 ```
 """
 

@@ -113,7 +113,7 @@ def _parity(
 def _portable(info: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint tells of its training, without the paths of the machine that it was trained on."""
     kept = {key: info[key] for key in ("training", "data", "pages", "metrics", "seconds", "commit")}
-    kept |= {key: info[key] for key in ("averaged", "precision") if key in info}
+    kept |= {key: info[key] for key in ("averaged", "precision", "processes") if key in info}
     data = dict(info["training"]["data"])
     data.update({key: [Path(file).name for file in data[key]] for key in ("train", "dev")})
     data["corrections"] = data["corrections"] and Path(data["corrections"]).name

@@ -207,3 +207,11 @@ def test_decisions_of_a_bundle_can_be_fitted_to_other_pages(tiny_bundle: Path, t
     assert "sites that training never saw" in first
     assert "sites that training never saw" not in second
     assert "pagelabel export model/bundle --dev mine.jsonl -o another" in second
+
+
+def test_the_card_tells_how_many_processes_trained(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / "shared"))
+    info = json.loads((folder / "checkpoint.json").read_text())
+    (folder / "checkpoint.json").write_text(json.dumps({**info, "processes": 2}))
+    card = (export(folder, tmp_path / "bundle", tolerance=LOOSE) / "README.md").read_text()
+    assert "torchrun --nproc-per-node 2 -m pagelabel train --config training/toy.toml -o runs/toy" in card

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ from pagelabel.training import fast as module
 from pagelabel.training.fast import train_fast
 from pagelabel.training.fast_config import load_fast_config
 from pagelabel.training.fast_examples import Noise, Rows, epoch_parts, furniture_runs, learn_words, swapped
+from pagelabel.training.fast_soup import mean_fast
+from pagelabel.training.fast_start import load_base
 from pagelabel.training.fast_state import load_fast
 from pagelabel.training.pages import load_pages
 from pagelabel.training.restore import restored_fast
@@ -185,6 +189,32 @@ def test_a_run_starts_from_a_bundle_and_learns_to_read_links(
         train_fast(replace(goes_on, base=str(linked), words=config.words), tmp_path / "without")
     with pytest.raises(BundleError, match="of its own kind"):
         restored_fast(shipped_bundle("accurate"))
+
+
+def test_the_mean_of_a_model_and_of_what_was_trained_from_it(
+    config_file: Path, checkpoint: Path, bundle: Path, tmp_path: Path
+) -> None:
+    config = load_fast_config(config_file)
+    linked = replace(config, words=replace(config.words, links=True), base=str(checkpoint), name="linked")
+    run = train_fast(replace(linked, optim=replace(config.optim, epochs=1)), tmp_path / "run")
+    command = [sys.executable, "-m", "pagelabel.training.fast_soup", str(checkpoint), str(checkpoint), str(run)]
+    subprocess.run([*command, "-o", str(tmp_path / "soup" / "best")], check=True)
+    (first, _, _), (second, words, _), (mean, found, info) = map(
+        load_fast, (checkpoint, run, tmp_path / "soup" / "best")
+    )
+    assert (found.vocabulary, found.config) == (words.vocabulary, words.config)
+    assert info["averaged"] == ["toy", "toy"]
+    for name, weight in first.state_dict().items():
+        expected = 2 * torch.nn.functional.pad(weight, (0, 2)) if name == "page.features.0.weight" else 2 * weight
+        torch.testing.assert_close(mean.state_dict()[name], (expected + second.state_dict()[name]) / 3)
+    card = (export_fast(tmp_path / "soup" / "best", tmp_path / "bundle") / "README.md").read_text()
+    assert "fast_soup runs/toy/best runs/toy/best runs/linked/best -o runs/mean/best" in card
+    other = replace(config.sizes, size=2 * config.sizes.size)
+    wider = train_fast(
+        replace(config, sizes=other, optim=replace(config.optim, epochs=1, evaluations=1)), tmp_path / "wider"
+    )
+    with pytest.raises(ValueError, match="their sizes differ"):
+        mean_fast([load_base(wider), load_base(bundle)])
 
 
 def test_links_of_a_batch_are_hidden_at_times(config_file: Path) -> None:

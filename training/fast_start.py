@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -31,10 +32,28 @@ class Base(NamedTuple):
     info: dict[str, Any]
 
 
+def load_base(name: str | Path) -> Base:
+    """A checkpoint of the fast model, or what a bundle (a folder, or `fast`) is worth as one."""
+    folder = find_bundle(name)
+    return Base(*(restored_fast(folder) if (folder / CONFIG).is_file() else load_fast(folder)))
+
+
+def widened(network: HierarchicalNetwork, features: int) -> HierarchicalNetwork:
+    """The network as one that reads so many features: what it has not read before counts nothing until it is learnt.
+    Raises ValueError where it reads more."""
+    known = network.config.features
+    if known > features:
+        raise ValueError(f"it reads links: {known} features, not {features}; set words.links")
+    out = HierarchicalNetwork(replace(network.config, features=features))
+    weights = network.state_dict()
+    weights[_FEATURES] = functional.pad(weights[_FEATURES], (0, features - known))
+    out.load_state_dict(weights)
+    return out.eval()
+
+
 def base_of(config: FastConfig) -> Base:
     """The base of a run. Raises ValueError where it is not what `config` asks for."""
-    base = find_bundle(config.base)
-    network, words, info = restored_fast(base) if (base / CONFIG).is_file() else load_fast(base)
+    network, words, info = load_base(str(config.base))
     known, asked = replace(words.config, features=FEATURE_NAMES), config.words
     for name, found, expected in (
         ("labels", tuple(info["labels"]), config.labels),
@@ -58,13 +77,7 @@ def begin(config: FastConfig, words: Words, states: int, base: Base | None, *, f
     network = HierarchicalNetwork(sizes)
     settings = config.optim
     if base is not None:
-        weights = base.network.state_dict()
-        known = weights[_FEATURES].shape[1]
-        if known > sizes.features:
-            raise ValueError(f"base {config.base}: it reads links; set words.links")
-        # What it has not read before counts nothing until it is learnt.
-        weights[_FEATURES] = functional.pad(weights[_FEATURES], (0, sizes.features - known))
-        network.load_state_dict(weights)
+        network.load_state_dict(widened(base.network, sizes.features).state_dict())
     elif first_stage:
         if config.teacher is not None:
             network.paragraphs.words.weight.data.copy_(word_vectors(words, config.teacher, sizes.word_size))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +37,20 @@ def mean_checkpoint(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
             raise ValueError(f"the encoders differ in {', '.join(changed)}")
         if other.tokenizer.get_vocab() != last.tokenizer.get_vocab():
             raise ValueError("the vocabularies differ")
-    states = [checkpoint.network.state_dict() for checkpoint in checkpoints]
-    mean = {
+    for checkpoint in checkpoints:
+        # One that was trained before links were read counts as one to which they say nothing.
+        checkpoint.network.read_features(last.network.feature_count)
+    last.network.load_state_dict(mean_of([checkpoint.network.state_dict() for checkpoint in checkpoints]))
+    names = [name_of(checkpoint.info) for checkpoint in checkpoints[:-1]]
+    return Checkpoint(last.network, last.tokenizer, {**last.info, "averaged": names, "metrics": {}})
+
+
+def mean_of(states: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The mean of several states of one network, by name."""
+    return {
         name: torch.stack([state[name] for state in states]).mean(0) if weight.is_floating_point() else weight
         for name, weight in states[-1].items()
     }
-    last.network.load_state_dict(mean)
-    names = [name_of(checkpoint.info) for checkpoint in checkpoints[:-1]]
-    return Checkpoint(last.network, last.tokenizer, {**last.info, "averaged": names, "metrics": {}})
 
 
 def name_of(info: dict[str, Any]) -> str:

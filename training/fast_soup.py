@@ -1,0 +1,51 @@
+"""The mean of the weights of checkpoints of the fast model, see `pagelabel.training.soup`.
+
+    python -m pagelabel.training.fast_soup MODEL MODEL... -o CHECKPOINT
+
+MODEL is a checkpoint, a bundle, or `fast`; one that is named twice counts twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pagelabel.training.fast_start import Base, load_base, widened
+from pagelabel.training.fast_state import save_fast
+from pagelabel.training.soup import mean_of
+
+
+def mean_fast(models: Sequence[Base]) -> Base:
+    """The mean, with vocabulary, settings and history of the last one; its `info` names the others under `averaged`.
+    Raises ValueError where labels, sizes or vocabularies differ."""
+    last = models[-1]
+    for other in models[:-1]:
+        for what, ours, theirs in (
+            ("labels", last.info["labels"], other.info["labels"]),
+            ("sizes", last.network.config, widened(other.network, last.network.config.features).config),
+            ("vocabularies", last.words.vocabulary, other.words.vocabulary),
+        ):
+            if ours != theirs:
+                raise ValueError(f"their {what} differ: a mean is of models that were trained one from another")
+    networks = [widened(model.network, last.network.config.features) for model in models]
+    networks[-1].load_state_dict(mean_of([network.state_dict() for network in networks]))
+    names = [model.info["training"]["name"] for model in models[:-1]]
+    return Base(networks[-1], last.words, {**last.info, "averaged": names, "metrics": {}})
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Average the weights of checkpoints of the fast model.")
+    parser.add_argument("checkpoints", nargs="+", help="the last one gives vocabulary, settings and history")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    args = parser.parse_args()
+    mean = mean_fast([load_base(name) for name in args.checkpoints])
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    save_fast(args.output, mean.network, mean.words, mean.info)
+    print(args.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -167,7 +167,7 @@ def _address(head: ElementNode) -> str | None:
     places = (("link[rel~=canonical i]", "href"), ('meta[property="og:url" i]', "content"), ("base[href]", "href"))
     for selector, attribute in places:
         element = head.query_selector(selector)
-        address = clean((element.get_attribute(attribute) if element is not None else None) or "")
+        address = clean(unmarked((element.get_attribute(attribute) if element is not None else None) or ""))
         if address.startswith(("http://", "https://")):
             return address
     return None

@@ -44,7 +44,8 @@ class Page:
     def link(self) -> list[float] | None:
         """Percent of each paragraph's characters that lie in links, where the record has such a list `link`: as long as
         the paragraphs, numbers from 0 to 100. HTML tells it; text alone does not."""
-        link = self.extra.get("link")
+        link: Any = self.extra.get("link")
+        link = link.tolist() if hasattr(link, "tolist") else list(link) if isinstance(link, tuple) else link
         if not isinstance(link, list) or len(link) != len(self.paragraphs):
             return None
         known = all(isinstance(x, (int, float)) and not isinstance(x, bool) and 0 <= x <= 100 for x in link)

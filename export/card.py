@@ -164,22 +164,23 @@ def _fast_recipe(config: BundleConfig) -> str:
     sizes = ", ".join(f"{key} {value}" for key, value in config.provenance["checkpoint"]["sizes"].items())
     stages: list[dict[str, Any]] = []
     while checkpoint:
-        stages.insert(0, checkpoint["training"])
+        stages.insert(0, checkpoint)
         checkpoint = checkpoint.get("start")
-    commands = [
-        f"python -m pagelabel.training.fast --config training/{stage['name']}.toml -o runs/{stage['name']}"
-        for stage in stages
-    ]
-    told = " Then ".join(_fast_stage(stage) for stage in stages)
-    last = stages[-1]["name"]
-    if averaged := config.provenance["checkpoint"].get("averaged"):
-        folders = " ".join(f"runs/{name}/best" for name in (*averaged, last))
-        commands.append(f"python -m pagelabel.training.fast_soup {folders} -o runs/mean/best")
-        told += f" Of their weights the mean: {', '.join((*averaged, last))}."
-        last = "mean"
+    commands, told, means = [], [], 0
+    last = ""
+    for stage in stages:
+        last = stage["training"]["name"]
+        commands.append(f"python -m pagelabel.training.fast --config training/{last}.toml -o runs/{last}")
+        told.append(_fast_stage(stage["training"]))
+        if averaged := stage.get("averaged"):
+            means += 1
+            names, last = (*averaged, last), "mean" if means == 1 else f"mean-{means}"
+            folders = " ".join(f"runs/{name}/best" for name in names)
+            commands.append(f"python -m pagelabel.training.fast_soup {folders} -o runs/{last}/best")
+            told[-1] += f" Of their weights the mean: {', '.join(names)}."
     return f"""## Recipe
 
-{told} Sizes: {sizes}.
+{" Then ".join(told)} Sizes: {sizes}.
 
 {_decisions(config)}
 

@@ -1,5 +1,6 @@
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +31,13 @@ def links(html: str) -> dict[str, int]:
         ("<script>'<a href=x>'</script><!-- <a href=y> --><p>x", {"x": 0}),
         ("<title><a href=x>t</a></title><p title='<a href=x>'>x", {"x": 0}),
         ("<p>\ufdd0a\ufdd1b", {"ab": 0}),
+        ("<p><a href=/x title='a > b'>all</a> x", {"all x": 75}),
+        ('<p><a title = "a < b" href="/x">all</a> x', {"all x": 75}),
+        ("<p><a href=/x title=it's>all</a> it's", {"all it's": 43}),
+        ("<p><a/href=/x>all</a> <a data-href=/x>x</a>", {"all x": 75}),
+        ("<p><a href=/x>a</a foo>b", {"ab": 50}),
+        # A link that is never closed.
+        ("<a href=/x>a" + "<p>b</p>" * 20, {"a": 100, "b": 0}),
     ],
 )
 def test_share_of_links(html: str, expected: dict[str, int]) -> None:
@@ -55,7 +63,18 @@ def test_counts_of_any_text(parts: list[tuple[str, bool]]) -> None:
 
 def test_hostile_html_takes_linear_time() -> None:
     start = time.perf_counter()
-    for html in ("<a " * 400_000, "<a href" * 200_000, "<a href=x>" * 100_000, "</a" + " " * 1_000_000):
+    for html in (
+        "<a " * 400_000,
+        "<a href" * 200_000,
+        "<a href=x>" * 100_000,
+        "</a" + " " * 1_000_000,
+        "</a " * 300_000,
+        '<a x="' * 200_000,
+        "<a '=\"" * 200_000,
+        "<a ==" * 200_000,
+        "<a " + "=" * 1_000_000,
+        "<a =" + " " * 1_000_000,
+    ):
         mark_links(html)
     assert time.perf_counter() - start < 5
 
@@ -72,3 +91,15 @@ def test_other_fields_of_that_name_are_no_links(link: object) -> None:
 
 def test_links_of_a_record() -> None:
     assert Page.from_record({"paragraphs": ["a", "b"], "link": [0, 99.5]}, "x").link == [0, 99.5]
+
+
+def test_end_tags_that_end_nothing_change_nothing() -> None:
+    page = page_of_html(b"<head></a><title>T</title><link rel=canonical href=http://e.org/x></head><p>tail", "x")
+    assert (page.title, page.url, page.paragraphs) == ("T", "http://e.org/x", ["tail"])
+    page = page_of_html(b"<link rel=canonical href='http://e.org/<a href=x>'><p>tail", "x")
+    assert page.url == "http://e.org/<a href=x>"
+
+
+def test_links_may_be_an_array() -> None:
+    assert Page("x", ["a", "b"], extra={"link": np.array([0, 100])}).link == [0, 100]
+    assert Page("x", ["a", "b"], extra={"link": (0, 100)}).link == [0, 100]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pagelabel.training.fast_start import Base, load_base, widened
@@ -26,6 +27,7 @@ def mean_fast(models: Sequence[Base]) -> Base:
             ("labels", last.info["labels"], other.info["labels"]),
             ("sizes", last.network.config, widened(other.network, last.network.config.features).config),
             ("vocabularies", last.words.vocabulary, other.words.vocabulary),
+            ("encodings", last.words.config, replace(other.words.config, features=last.words.config.features)),
         ):
             if ours != theirs:
                 raise ValueError(f"their {what} differ: a mean is of models that were trained one from another")

@@ -63,7 +63,9 @@ def restored_fast(folder: str | Path) -> tuple[HierarchicalNetwork, Words, dict[
     config = read_bundle(folder)
     if not isinstance(config.encoding, WordConfig):
         raise BundleError(f"{folder}: a {config.network} model; the fast model goes on from bundles of its own kind")
-    info: dict[str, Any] = config.provenance["checkpoint"]
+    info: dict[str, Any] = config.provenance.get("checkpoint") or {}
+    if "sizes" not in info:
+        raise BundleError(f"{folder}: does not name its network's sizes; export it anew, or start from another base")
     network = HierarchicalNetwork(HierarchicalConfig(**info["sizes"]))
     network.page.load_state_dict(
         {name: torch.from_numpy(x) for name, x in graph_weights(onnx.load(folder / PAGE).graph, _PAGE_GRAPH).items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pagelabel.model.bundle import FLAT, HIERARCHICAL, BundleConfig
-from pagelabel.model.features import LINK_FEATURES
+from pagelabel.model.features import reads_links
 from pagelabel.model.labels import LABELS
 from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.report import GroupScore
@@ -57,7 +57,7 @@ def model_card(config: BundleConfig, evaluations: dict[str, Evaluation]) -> str:
     """Markdown: recipe, scores by set, label, kind and view, calibration, parity and the commands that made them."""
     files = _FILES[config.network]
     known = [f"the page's {_ABOUT[name]}" for name in config.encoding.about]
-    if LINK_FEATURES[0] in config.encoding.features:
+    if reads_links(config.encoding.features):
         known.append("how much of each paragraph lies in links")
     read = f" Where they are known, it reads {_and(known)}, too." if known else ""
     own = config.labels == LABELS

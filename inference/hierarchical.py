@@ -42,9 +42,8 @@ class HierarchicalModel:
 
     @classmethod
     def load(cls, folder: Path, config: WordConfig, threads: int | None, cache: int) -> HierarchicalModel:
-        vocabulary = (folder / WORDS).read_text(encoding="utf-8").split("\n")[:-1]
         paragraphs, page = (open_session(folder / name, threads) for name in (PARAGRAPHS, PAGE))
-        return cls(Words(vocabulary, config), paragraphs, page, cache)
+        return cls(Words.read(folder / WORDS, config), paragraphs, page, cache)
 
     def logits(self, pages: Sequence[Page]) -> list[npt.NDArray[np.float32]]:
         """Logits [N, labels] of each page's paragraphs."""

@@ -163,11 +163,19 @@ def page_features(paragraphs: Sequence[str]) -> npt.NDArray[np.float32]:
     return np.column_stack([rows[places], *columns]).astype(np.float32)
 
 
+def feature_names(links: bool) -> tuple[str, ...]:
+    """What a model reads of a paragraph beside its words, with or without links."""
+    return FEATURE_NAMES + LINK_FEATURES if links else FEATURE_NAMES
+
+
+def reads_links(names: Sequence[str]) -> bool:
+    return LINK_FEATURES[0] in names
+
+
 def check_features(names: Sequence[str]) -> None:
     """Raises ValueError where `names` are not `FEATURE_NAMES`, with or without `LINK_FEATURES` behind them."""
-    if tuple(names) not in (FEATURE_NAMES, FEATURE_NAMES + LINK_FEATURES):
-        known = FEATURE_NAMES + LINK_FEATURES
-        raise ValueError(f"this encoding needs features {tuple(names)}; this version computes {known}")
+    if tuple(names) not in (feature_names(False), feature_names(True)):
+        raise ValueError(f"this encoding needs features {tuple(names)}; this version computes {feature_names(True)}")
 
 
 def read_features(
@@ -176,7 +184,7 @@ def read_features(
     """The features `names` of each paragraph of a page, float32 [N, F]. `link` has the percent of each one's characters
     that lie in links, or is None where that is not known."""
     own = page_features(paragraphs)
-    if LINK_FEATURES[0] not in names:
+    if not reads_links(names):
         return own
     known = np.zeros((len(own), len(LINK_FEATURES)), dtype=np.float32)
     if link is not None:

@@ -39,7 +39,7 @@ class PageNetwork(nn.Module):
         assert isinstance(first, nn.Linear)
         return first
 
-    def read_features(self, count: int) -> None:
+    def widen(self, count: int) -> None:
         """Let the network read so many features: what new ones say counts nothing until it is learnt. Raises ValueError
         where it reads more."""
         known = self.feature_count

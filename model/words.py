@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -82,6 +83,11 @@ class Words:
         self._buckets = self._numbers + _LONGEST_NUMBER
         if len(self._ids) != len(self.vocabulary):
             raise ValueError("the vocabulary has a word twice")
+
+    @classmethod
+    def read(cls, file: Path, config: WordConfig) -> Words:
+        """The vocabulary of a bundle, a word a line."""
+        return cls(file.read_text(encoding="utf-8").split("\n")[:-1], config)
 
     @property
     def size(self) -> int:

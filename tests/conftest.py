@@ -144,3 +144,50 @@ def tiny_bundle(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory)
     # tolerance.
     tolerance = Tolerance(int8_agreement=0.8, int8_macro_f1=0.2)
     return export(tiny_checkpoint, tmp_path_factory.mktemp("bundles") / "tiny", tolerance=tolerance)
+
+
+@pytest.fixture(scope="session")
+def fast_config(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Path:
+    import numpy as np
+
+    folder = tmp_path_factory.mktemp("fast")
+    pages = toy_pages()
+    for page in pages[:6]:
+        # As a teacher gives them.
+        one_hot = np.eye(5)[[(["body", "quote", "promo", "teaser", "donation"]).index(x) for x in page.labels or ()]]
+        page.extra["probabilities"] = (0.9 * one_hot + 0.02).tolist()
+        page.extra["weights"] = [0.9] * len(page.paragraphs)
+    write_pages(folder / "train.jsonl", pages[:18])
+    write_pages(folder / "dev.jsonl", pages[18:])
+    (folder / "toy.toml").write_text(
+        f"""seed = 3
+teacher = {json.dumps(str(tiny_checkpoint))}
+[data]
+train = ["train.jsonl"]
+dev = ["dev.jsonl"]
+[words]
+least = 1
+about = ["title", "url"]
+{TINY_SIZES}[optim]
+epochs = 40
+batch_paragraphs = 60
+rate = 1e-2
+evaluations = 2
+"""
+    )
+    return folder / "toy.toml"
+
+
+@pytest.fixture(scope="session")
+def fast_checkpoint(fast_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from pagelabel.training.fast import train_fast
+    from pagelabel.training.fast_config import load_fast_config
+
+    return train_fast(load_fast_config(fast_config), tmp_path_factory.mktemp("runs") / "fast")
+
+
+@pytest.fixture(scope="session")
+def fast_bundle(fast_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from pagelabel.export.fast import export_fast
+
+    return export_fast(fast_checkpoint, tmp_path_factory.mktemp("bundles") / "fast")

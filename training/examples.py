@@ -14,7 +14,7 @@ import torch
 
 from pagelabel.data.page import ARTICLE_LABELS, Page
 from pagelabel.model.encoding import Encoder
-from pagelabel.model.features import LINK_FEATURES, read_features
+from pagelabel.model.features import read_features, reads_links
 from pagelabel.model.hierarchical import round_up
 from pagelabel.training.augment import augmented
 from pagelabel.training.config import TrainingConfig
@@ -141,7 +141,7 @@ def training_plan(rows: datasets.Dataset, encoder: Encoder, config: TrainingConf
     rare = {config.labels.index(name) for name in config.augment.rare_labels if name in config.labels}
     article = frozenset(i for i, name in enumerate(config.labels) if name in ARTICLE_LABELS)
     # Where no links are read nothing is drawn for them, so that configs of before have the plans that they had.
-    reads_links = LINK_FEATURES[0] in encoder.config.features
+    linked = reads_links(encoder.config.features)
     batches: list[list[Example]] = []
     for epoch in range(config.optim.epochs):
         rng = np.random.default_rng((config.seed, epoch))
@@ -158,7 +158,7 @@ def training_plan(rows: datasets.Dataset, encoder: Encoder, config: TrainingConf
         examples: list[Example] = []
         for r, kept in chosen:
             head = tuple(encoder.head([ids for ids in about[r] if rng.random() >= config.augment.hide_about]))
-            links = reads_links and rng.random() >= config.augment.hide_links
+            links = linked and rng.random() >= config.augment.hide_links
             room = encoder.config.window_tokens - 2
             cut = _cut(r, kept, head, sizes[r], labels[r], room, config, rng)
             examples += [replace(example, links=links) for example in cut]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from pagelabel.data.page import ARTICLE_LABELS, Page
-from pagelabel.model.features import FEATURE_NAMES, LINK_FEATURES, read_features
+from pagelabel.model.features import feature_names, read_features, reads_links
 from pagelabel.model.hierarchical import round_up
 from pagelabel.model.words import EMPTY, WordConfig, Words
 from pagelabel.training.augment import augmented, runs
@@ -39,8 +39,8 @@ class Batch(NamedTuple):
 
 
 def word_config(settings: WordSettings) -> WordConfig:
-    features = FEATURE_NAMES + LINK_FEATURES if settings.links else FEATURE_NAMES
-    return WordConfig(settings.head_words, settings.tail_words, features=features, about=settings.about)
+    names = feature_names(settings.links)
+    return WordConfig(settings.head_words, settings.tail_words, features=names, about=settings.about)
 
 
 def learn_words(pages: Sequence[Page], settings: WordSettings) -> Words:
@@ -154,7 +154,7 @@ class Rows:
             states[b, own] = row.states[chosen]
             link = row.link[chosen]
             # Nothing is drawn where no links are read: a run of before comes out as it did.
-            reads = LINK_FEATURES[0] in self.features and rng.random() >= noise.hide_links
+            reads = reads_links(self.features) and rng.random() >= noise.hide_links
             known = link.tolist() if reads and not np.isnan(link).any() else None
             found = read_features([row.paragraphs[i] for i in chosen], known, self.features)
             features.append(np.pad(found, ((own.start, most - size), (0, 0))))

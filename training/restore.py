@@ -79,8 +79,7 @@ def restored_fast(folder: str | Path) -> tuple[HierarchicalNetwork, Words, dict[
         "out.bias": stored["out.bias"],
     }
     network.paragraphs.load_state_dict({name: torch.from_numpy(np.array(x)) for name, x in reader.items()})
-    vocabulary = (folder / WORDS).read_text(encoding="utf-8").split("\n")[:-1]
-    return network.eval(), Words(vocabulary, config.encoding), info
+    return network.eval(), Words.read(folder / WORDS, config.encoding), info
 
 
 def dequantised(folder: Path) -> Path:

@@ -39,7 +39,7 @@ def mean_checkpoint(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
             raise ValueError("the vocabularies differ")
     for checkpoint in checkpoints:
         # One that was trained before links were read counts as one to which they say nothing.
-        checkpoint.network.read_features(last.network.feature_count)
+        checkpoint.network.widen(last.network.feature_count)
     last.network.load_state_dict(mean_of([checkpoint.network.state_dict() for checkpoint in checkpoints]))
     names = [name_of(checkpoint.info) for checkpoint in checkpoints[:-1]]
     return Checkpoint(last.network, last.tokenizer, {**last.info, "averaged": names, "metrics": {}})

@@ -20,7 +20,7 @@ from pagelabel.data.splits import split_by_site
 from pagelabel.model.bundle import sha256
 from pagelabel.model.checkpoint import Checkpoint, save_checkpoint
 from pagelabel.model.encoding import Encoder, EncodingConfig
-from pagelabel.model.features import FEATURE_NAMES, LINK_FEATURES
+from pagelabel.model.features import feature_names
 from pagelabel.training.base import load_start
 from pagelabel.training.callbacks import Clock, Patience, Reporter
 from pagelabel.training.config import TrainingConfig
@@ -125,7 +125,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     positions = network.encoder.config.max_position_embeddings
     if encoding.window_tokens > positions:
         raise ValueError(f"encoding.window_tokens is {encoding.window_tokens}, the encoder has {positions} positions")
-    network.read_features(len(encoding.features))
+    network.widen(len(encoding.features))
     encoder = Encoder(tokenizer, encoding)
     rows = tokenized(pages, encoder, config.labels, config.optim.doubt_weight)
     dev_rows = tokenized(one_view(dev), encoder, config.labels, 1.0)
@@ -200,7 +200,7 @@ def _encoding(config: TrainingConfig, tokenizer: Tokenizer, start: dict[str, Any
     known = EncodingConfig.from_dict(start["encoding"]) if start else EncodingConfig()
     given = {name: value for name, value in asdict(config.encoding).items() if value is not None}
     if (links := given.pop("links", None)) is not None:
-        given["features"] = FEATURE_NAMES + LINK_FEATURES if links else FEATURE_NAMES
+        given["features"] = feature_names(links)
 
     def special(token: str) -> int:
         found = tokenizer.token_to_id(token)

@@ -38,12 +38,11 @@ _KEPT, _LEFT = ("weights", "probabilities"), ("link", "main")
 
 def extractor_features(page: Page) -> npt.NDArray[np.float32]:
     """What decides about each paragraph, float32 [N, features]. Raises ValueError on a page without `link`."""
-    link = page.extra.get("link")
-    if not isinstance(link, list) or len(link) != len(page.paragraphs):
+    if page.link is None:
         raise ValueError(
             f"page {page.id!r}: 'link' should be a percentage for each of its {len(page.paragraphs)} paragraphs"
         )
-    own = np.column_stack([page_features(page.paragraphs), np.array(link, np.float32) / 100])
+    own = np.column_stack([page_features(page.paragraphs), np.array(page.link, np.float32) / 100])
     looks = own[:, _LOOKS]
     shifted = [_shift(looks, step) for step in range(-_REACH, _REACH + 1) if step]
     averages = [_average(looks, reach) for reach in (*_AVERAGED, len(looks))]

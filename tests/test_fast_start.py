@@ -1,0 +1,68 @@
+"""What a run of the fast model starts from."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from pagelabel import BundleError
+from pagelabel.check import check_bundle
+from pagelabel.export.fast import export_fast
+from pagelabel.model.bundle import shipped_bundle
+from pagelabel.model.features import FEATURE_NAMES, LINK_FEATURES
+from pagelabel.training.fast import train_fast
+from pagelabel.training.fast_config import load_fast_config
+from pagelabel.training.fast_state import load_fast
+from pagelabel.training.restore import restored_fast
+
+
+def test_a_run_starts_from_another_checkpoint(fast_config: Path, fast_checkpoint: Path, tmp_path: Path) -> None:
+    config = load_fast_config(fast_config)
+    goes_on = replace(config, base=str(fast_checkpoint), seed=9, optim=replace(config.optim, epochs=1, rate=1e-9))
+    network, words, info = load_fast(train_fast(goes_on, tmp_path / "on"))
+    before, vocabulary, _ = load_fast(fast_checkpoint)
+    assert words.vocabulary == vocabulary.vocabulary
+    assert info["metrics"]["macro_f1"] == 1.0
+    assert info["start"]["training"]["seed"] == config.seed
+    for name, weight in before.state_dict().items():
+        assert torch.allclose(network.state_dict()[name], weight, atol=1e-4)
+    bundle = export_fast(tmp_path / "on" / "best", tmp_path / "bundle")
+    assert (bundle / "README.md").read_text().count("python -m pagelabel.training.fast --config") == 2
+    assert str(fast_checkpoint.parent) not in (bundle / "config.json").read_text()
+    wider = replace(goes_on, sizes=replace(config.sizes, size=2 * config.sizes.size))
+    with pytest.raises(ValueError, match="its sizes are"):
+        train_fast(wider, tmp_path / "wider")
+
+
+def test_a_run_starts_from_a_bundle_and_learns_to_read_links(
+    fast_config: Path, fast_checkpoint: Path, fast_bundle: Path, tmp_path: Path
+) -> None:
+    config = load_fast_config(fast_config)
+    network, words, _ = restored_fast(fast_bundle)
+    assert (words.vocabulary, words.config) == (
+        load_fast(fast_checkpoint)[1].vocabulary,
+        load_fast(fast_checkpoint)[1].config,
+    )
+    for name, weight in load_fast(fast_checkpoint)[0].state_dict().items():
+        # Seven bits a column, eight for a word.
+        torch.testing.assert_close(network.state_dict()[name], weight, rtol=0, atol=float(weight.abs().max()) / 60)
+    words_with_links = replace(config.words, links=True)
+    goes_on = replace(
+        config, base=str(fast_bundle), words=words_with_links, optim=replace(config.optim, epochs=1, rate=1e-9)
+    )
+    after, words, _ = load_fast(train_fast(goes_on, tmp_path / "on"))
+    assert words.config.features == FEATURE_NAMES + LINK_FEATURES
+    assert after.config.features == len(words.config.features)
+    first = after.state_dict()["page.features.0.weight"]
+    torch.testing.assert_close(first[:, :-2], network.state_dict()["page.features.0.weight"], atol=1e-4, rtol=0)
+    assert first[:, -2:].abs().max() < 1e-4
+    linked = export_fast(tmp_path / "on" / "best", tmp_path / "bundle")
+    assert check_bundle(linked).problems == ()
+    with pytest.raises(ValueError, match=r"set words\.links"):
+        train_fast(replace(goes_on, base=str(linked), words=config.words), tmp_path / "without")
+    with pytest.raises(BundleError, match="of its own kind"):
+        restored_fast(shipped_bundle("accurate"))

@@ -198,7 +198,11 @@ def _fast_stage(training: dict[str, Any]) -> str:
     if training.get("base") or not training["sentences"]:
         first = ""
     share = training["optim"].get("teacher_share", 0)
-    taught = f" (of each target, {share:.0%} is what the accurate model says)" if training.get("probabilities") else ""
+    taught = (
+        f" (of each target, {share:.0%} is what the accurate model says, where it has read the page)"
+        if training.get("probabilities")
+        else ""
+    )
     taught += " and the accurate model's states" if training.get("states") else ""
     epochs = training["optim"]["epochs"]
     return (

@@ -56,7 +56,7 @@ def main() -> None:
 
 def _errors(page: Page, labelled: Page) -> list[Error]:
     doubt = set(page.extra.get("doubt") or ())
-    whole, view = str(page.extra.get("page", page.id)), str(page.extra.get("view", "whole"))
+    whole, view = page.group, page.view or "whole"
     rows = zip(page.paragraphs, page.labels or (), labelled.labels or (), labelled.scores or (), strict=True)
     return [
         Error(whole, view, i, gold, given, score, i in doubt, text)

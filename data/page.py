@@ -52,6 +52,19 @@ class Page:
         return link if known else None
 
     @property
+    def group(self) -> str:
+        """The id of the page that this one is a view of, as the record's field `page` says, else its own: what is told
+        of one page in several forms belongs together."""
+        whole = self.extra.get("page")
+        return self.id if whole is None else str(whole)
+
+    @property
+    def view(self) -> str | None:
+        """What kind of view of a page it is, where the record has a field `view`; None for a whole page."""
+        view = self.extra.get("view")
+        return None if view is None else str(view)
+
+    @property
     def characters(self) -> int:
         """How many characters its paragraphs and its further texts have."""
         texts = (value for value in self.extra.values() if isinstance(value, str))
@@ -134,6 +147,11 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def as_unicode(text: str) -> str:
+    """`text` with "?" for each lone surrogate."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _kind(value: object) -> str:

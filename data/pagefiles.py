@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pagelabel.data.page import Page, PageError
 from pagelabel.data.readers import read_pages
+from pagelabel.data.written import compressed, replaced
 
 
 def valid_pages(files: Iterable[str]) -> Iterator[Page]:
@@ -19,9 +20,7 @@ def valid_pages(files: Iterable[str]) -> Iterator[Page]:
 
 
 def write_pages(path: Path, pages: Iterable[Page]) -> None:
-    """Write JSON lines under a temporary name, renamed when they are all there."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as out:
+    """Write JSON lines, compressed where the name ends with `.gz` or `.zst`. The file appears when it is whole."""
+    with replaced(path) as file, compressed(file, path.suffix) as out:
         for page in pages:
-            out.write(page.to_json() + "\n")
-    temporary.replace(path)
+            out.write(page.to_json().encode() + b"\n")

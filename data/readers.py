@@ -42,7 +42,7 @@ _SUFFIXES = {
 }
 # They uncompress by themselves, record by record or column by column.
 _RAW = frozenset(("parquet", "warc"))
-_EXTRAS = {"pyarrow": "parquet", "fastwarc": "warc"}
+EXTRAS = {"pyarrow": "parquet", "fastwarc": "warc"}
 _SNIFFED = 1024
 _MARKUP = re.compile(rb"<[!?a-zA-Z]")
 _ARRAY = re.compile(rb"\[\s*\{")
@@ -123,9 +123,9 @@ def _pages(stream: Stream, source: str, reader: str | None, options: ReadOptions
     try:
         yield from READERS[reader or _sniffed(stream)](stream, source, options)
     except ModuleNotFoundError as error:
-        if error.name not in _EXTRAS:
+        if error.name not in EXTRAS:
             raise
-        yield PageError(source, "", f"reading it needs {error.name}: pip install 'pagelabel[{_EXTRAS[error.name]}]'")
+        yield PageError(source, "", f"reading it needs {error.name}: pip install 'pagelabel[{EXTRAS[error.name]}]'")
 
 
 def _sniffed(stream: Stream) -> str:

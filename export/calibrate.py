@@ -74,7 +74,7 @@ def fit_transitions(
 
 def _half(page: Page) -> int:
     """Views are in the half of their page."""
-    return hashlib.sha256(str(page.extra.get("page", page.id)).encode()).digest()[0] % 2
+    return hashlib.sha256(page.group.encode()).digest()[0] % 2
 
 
 def _association(pages: Sequence[Page], labels: Sequence[str]) -> npt.NDArray[np.float64]:
@@ -82,7 +82,7 @@ def _association(pages: Sequence[Page], labels: Sequence[str]) -> npt.NDArray[np
     counts = np.zeros((2, len(labels), len(labels)))
     for page in pages:
         ids = np.array([index[label] for label in page.labels or ()], dtype=np.int64)
-        np.add.at(counts[int("view" in page.extra)], (ids[:-1], ids[1:]), 1)
+        np.add.at(counts[int(page.view is not None)], (ids[:-1], ids[1:]), 1)
     found = [form / form.sum() for form in counts if form.sum()]
     # One more of each in 20,000, so that what never was seen is only unlikely.
     shares = sum(found, np.full(counts.shape[1:], 1 / 20_000))
@@ -160,7 +160,7 @@ def _macro_f1s(pages: Sequence[Page], given: Sequence[Sequence[str]], labels: Se
     """Macro-F1 of each form that there is: views, and whole pages."""
     out = []
     for view in (True, False):
-        some = [i for i, page in enumerate(pages) if ("view" in page.extra) == view]
+        some = [i for i, page in enumerate(pages) if (page.view is not None) == view]
         gold = np.array([labels.index(label) for i in some for label in pages[i].labels or ()])
         if len(gold):
             out.append(_macro_f1(gold, np.array([labels.index(label) for i in some for label in given[i]])))

@@ -10,6 +10,7 @@ from pagelabel.model.bundle import FLAT, HIERARCHICAL, BundleConfig
 from pagelabel.model.features import reads_links
 from pagelabel.model.labels import LABELS
 from pagelabel.training.evaluate import Evaluation
+from pagelabel.training.fast_soup import FAST_MEAN
 from pagelabel.training.report import GroupScore
 from pagelabel.training.run_folder import HELD_OUT
 from pagelabel.training.soup import mean_name
@@ -174,7 +175,7 @@ def _fast_recipe(config: BundleConfig) -> str:
         told.append(_fast_stage(stage["training"]))
         if averaged := stage.get("averaged"):
             means += 1
-            names, last = (*averaged, last), "mean" if means == 1 else f"mean-{means}"
+            names, last = (*averaged, last), mean_name(means, FAST_MEAN)
             folders = " ".join(f"runs/{name}/best" for name in names)
             commands.append(f"python -m pagelabel.training.fast_soup {folders} -o runs/{last}/best")
             told[-1] += f" Of their weights the mean: {', '.join(names)}."

@@ -20,7 +20,7 @@ from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_fp32, write_int8
 from pagelabel.export.parity import Logits, Parity, Tolerance, measure, same_tokens
 from pagelabel.export.reference import reference_rows
-from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages
+from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages, without_folders
 from pagelabel.flat import FlatModel
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import CARD, CONFIG, FILES, FLAT, MODEL, REFERENCE, TOKENIZER, BundleConfig, sha256
@@ -114,16 +114,8 @@ def _portable(info: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint tells of its training, without the paths of the machine that it was trained on."""
     kept = {key: info[key] for key in ("training", "data", "pages", "metrics", "seconds", "commit")}
     kept |= {key: info[key] for key in ("averaged", "precision", "processes") if key in info}
-    data = dict(info["training"]["data"])
-    data.update({key: [Path(file).name for file in data[key]] for key in ("train", "dev")})
-    data["corrections"] = data["corrections"] and Path(data["corrections"]).name
-    base = Path(info["training"]["base"]).name
     start = info.get("start")
-    return {
-        **kept,
-        "training": {**info["training"], "data": data, "base": base},
-        "start": _portable(start) if start else None,
-    }
+    return {**kept, "training": without_folders(info["training"]), "start": start and _portable(start)}
 
 
 def _encoder(info: dict[str, Any]) -> dict[str, Any]:

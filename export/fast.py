@@ -25,7 +25,7 @@ from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_graph, write_int8
 from pagelabel.export.parity import Logits
 from pagelabel.export.reference import known_of
-from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages
+from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages, without_folders
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import (
@@ -140,7 +140,7 @@ def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str
     graphs do not give torch's labels."""
     network, words, info = load_fast(checkpoint)
     labels = tuple(info["labels"])
-    sets = dev_sets(list(dev) or list(info["training"]["data"]["dev"]), labels)
+    sets = dev_sets(list(dev) or list(info.get("dev") or info["training"]["data"]["dev"]), labels)
     pages = [page for found in sets.values() for page in found]
     output = Path(output)
     with new_bundle(output) as folder:
@@ -160,7 +160,7 @@ def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str
             config,
             sha256={name: sha256(folder / name) for name in FILES[HIERARCHICAL]},
             provenance={
-                "checkpoint": _without_folders(info),
+                "checkpoint": _portable(info),
                 "parity": parity,
                 "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
             },
@@ -170,21 +170,11 @@ def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str
     return output
 
 
-def _without_folders(info: dict[str, Any]) -> dict[str, Any]:
-    """What is known of a checkpoint, and of those before it, with the names of files alone."""
-    training, start = info["training"], info.get("start")
-    data = training["data"]
-    names = {key: [Path(file).name for file in data[key]] for key in ("train", "dev")}
-    corrections = data["corrections"] and Path(data["corrections"]).name
-    folders = {key: training.get(key) for key in ("base", "teacher")}
-    files = {key: training.get(key) for key in ("sentences", "probabilities", "states")}
-    training = {
-        **training,
-        **{key: folder and "/".join(Path(folder).parts[-3:]) for key, folder in folders.items()},
-        **{key: file and Path(file).name for key, file in files.items()},
-        "data": {**data, **names, "corrections": corrections},
-    }
-    return {**info, "training": training, "start": start and _without_folders(start)}
+def _portable(info: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a checkpoint, and of those before it, without the paths of the machine that trained it."""
+    start = info.get("start")
+    kept = {key: value for key, value in info.items() if key != "dev"}
+    return {**kept, "training": without_folders(info["training"]), "start": start and _portable(start)}
 
 
 def _parity(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pagelabel.data.corpus import corpus_files
 from pagelabel.data.page import ARTICLE_LABELS, Page, PageError
@@ -38,6 +39,26 @@ def dev_sets(files: Sequence[str], labels: Sequence[str]) -> dict[str, list[Page
         if not sets[name]:
             raise ExportError(f"{file}: no labelled pages in it")
     return sets
+
+
+def without_folders(training: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run with the names of files alone, and of checkpoints (`runs/<name>/best`) those of their runs:
+    a bundle tells no path of the machine that it was trained on."""
+
+    def name(path: str | None) -> str | None:
+        if path is None:
+            return None
+        place = Path(path)
+        return (place.parent.name or place.name) if place.name == "best" else place.name
+
+    data = training["data"]
+    files = {key: [name(file) for file in data[key]] for key in ("train", "dev")}
+    others = ("base", "teacher", "sentences", "probabilities", "states")
+    return {
+        **training,
+        **{key: name(training[key]) for key in others if key in training},
+        "data": {**data, **files, "corrections": name(data["corrections"])},
+    }
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pagelabel import label_command
+from pagelabel.data.readers import EXTRAS
 from pagelabel.model.bundle import BundleError, find_bundle, read_bundle
 from pagelabel.workers import WorkerError
 
@@ -31,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("pagelabel: interrupted", file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
-        print(f"pagelabel: {args.verb} needs {error.name}: pip install 'pagelabel[train]'", file=sys.stderr)
+        extra = EXTRAS.get((error.name or "").split(".")[0], "train")
+        print(f"pagelabel: {args.verb} needs {error.name}: pip install 'pagelabel[{extra}]'", file=sys.stderr)
         return 2
     except (BundleError, WorkerError, ValueError, OSError) as error:
         print(f"pagelabel: {error}", file=sys.stderr)

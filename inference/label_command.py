@@ -16,13 +16,14 @@ from pagelabel.data.page import ARTICLE_LABELS, Page, PageError
 from pagelabel.data.readers import READERS, read_pages
 from pagelabel.data.sources import expand, is_remote, size_of
 from pagelabel.data.streams import MAX_PAGE_BYTES
+from pagelabel.data.written import replaced
 from pagelabel.filters import UNSURE, keep_labels, mark_unsure
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import BundleConfig, find_bundle, read_bundle
 from pagelabel.outputs import FORMATS, Writer, make_writer
 from pagelabel.progress import Progress
 from pagelabel.runs import ShardedRun
-from pagelabel.sinks import open_sink, replaced
+from pagelabel.sinks import open_sink
 from pagelabel.workers import Item, label_here, label_in_workers
 
 _SHARD_PAGES = 10_000
@@ -208,5 +209,5 @@ def _settings(args: argparse.Namespace, config: BundleConfig, keep: list[str] | 
         "format": args.format,
         "keep": keep,
         "min_score": args.min_score,
-        "model": config.sha256,
+        "model": config.decisive,
     }

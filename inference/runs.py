@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pagelabel.data.page import Page, PageError
+from pagelabel.data.written import replaced
 from pagelabel.outputs import Writer
-from pagelabel.sinks import open_sink, replaced
+from pagelabel.sinks import open_sink
 from pagelabel.workers import LABELLING
 
 _RUN = "run.json"

@@ -95,9 +95,10 @@ class BundleConfig:
         chosen = best_path(scores, np.array(self.transitions or np.zeros((len(limits), len(limits)))))
         return [self.labels[i] for i in chosen], probabilities[np.arange(len(chosen)), chosen].tolist()
 
-    def to_json(self) -> str:
-        record = {
-            "format": FORMAT,
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """All that labels and scores depend on, as JSON has it: two bundles in which it is the same give the same."""
+        values = {
             "network": self.network,
             "labels": list(self.labels),
             "encoding": self.encoding.to_dict(),
@@ -105,8 +106,12 @@ class BundleConfig:
             "transitions": [list(row) for row in self.transitions],
             "thresholds": self.thresholds,
             "sha256": self.sha256,
-            "provenance": self.provenance,
         }
+        found: dict[str, Any] = json.loads(json.dumps(values))
+        return found
+
+    def to_json(self) -> str:
+        record = {"format": FORMAT, **self.decisive, "provenance": self.provenance}
         return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
 
     @classmethod

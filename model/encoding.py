@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from pagelabel.data.page import Page
+from pagelabel.data.page import Page, as_unicode
 from pagelabel.model.about import about_texts, check_about
 from pagelabel.model.features import FEATURE_NAMES, check_features, read_features
 
@@ -125,7 +125,7 @@ class Encoder:
         return [pieces[text] for text in texts]
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
-        clean = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
+        clean = [as_unicode(text) for text in texts]
         return [e.ids for e in self._tokenizer.encode_batch_fast(clean, add_special_tokens=False)]
 
     def about(self, page: Page) -> list[list[int]]:

@@ -26,8 +26,9 @@ from pagelabel.model.bundle import HIERARCHICAL, read_bundle
 from pagelabel.training import fast as module
 from pagelabel.training.fast import train_fast
 from pagelabel.training.fast_config import load_fast_config
-from pagelabel.training.fast_examples import epoch_parts
+from pagelabel.training.fast_parts import epoch_parts
 from pagelabel.training.fast_state import load_fast
+from pagelabel.training.pages import load_pages
 
 
 def test_dev_files_of_one_name_are_refused(fast_config: Path, tmp_path: Path) -> None:
@@ -97,6 +98,37 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
     whole = load_fast(fast_checkpoint)[0].state_dict()
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
     assert [file.name for file in run.iterdir() if ".tmp" in file.name] == []
+
+
+def test_pages_that_are_held_out_are_kept_for_export(fast_config: Path, tmp_path: Path) -> None:
+    config = load_fast_config(fast_config)
+    data = replace(config.data, dev=(), dev_share=0.3)
+    run = train_fast(replace(config, data=data, optim=replace(config.optim, epochs=2)), tmp_path / "run")
+    held = load_pages([str(tmp_path / "run" / "dev.jsonl")], config.labels)
+    assert 0 < len(held) < 18
+    provenance = read_bundle(export_fast(run, tmp_path / "bundle")).provenance
+    assert list(provenance["metrics"]) == ["dev.jsonl"]
+    assert str(tmp_path) not in json.dumps(provenance)
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "words"),
+    [
+        ("optim", {"evaluations": 0}, "evaluations should be at least 1"),
+        ("optim", {"epochs": 0}, "epochs should be at least 1"),
+        ("optim", {"class_weights": (1.0, 2.0)}, "2 numbers for 5 labels"),
+        ("augment", {"swap_furniture": 7.0}, "swap_furniture should be from 0 to 1"),
+        ("sizes", {"layers": 0}, "layers should be at least 1"),
+        ("data", {"train": ()}, "data.train names no files"),
+    ],
+)
+def test_settings_that_give_no_model_are_refused(
+    fast_config: Path, tmp_path: Path, part: str, values: dict[str, Any], words: str
+) -> None:
+    config = load_fast_config(fast_config)
+    with pytest.raises(ValueError, match=words):
+        train_fast(replace(config, **{part: replace(getattr(config, part), **values)}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_graphs_give_the_logits_of_torch(fast_bundle: Path, fast_checkpoint: Path) -> None:

@@ -12,8 +12,7 @@ pytest.importorskip("torch")
 
 from pagelabel.data.page import Page
 from pagelabel.training.fast_config import load_fast_config
-from pagelabel.training.fast_examples import Noise, Rows, epoch_parts, furniture_runs, learn_words, swapped
-from pagelabel.training.pages import load_pages
+from pagelabel.training.fast_examples import Noise, Part, Rows, learn_words
 
 
 def test_links_of_a_batch_are_hidden_at_times(fast_config: Path) -> None:
@@ -21,7 +20,7 @@ def test_links_of_a_batch_are_hidden_at_times(fast_config: Path) -> None:
     pages = [*toy_pages(3), *toy_views(toy_pages(1))]
     words = learn_words(pages, replace(config.words, links=True))
     rows = Rows(pages, words, config.labels, 1.0)
-    parts = [(row, range(len(row.labels))) for row in rows.rows]
+    parts = [Part.whole(row) for row in rows.rows]
 
     def known(hide_links: float) -> list[bool]:
         batch = rows.batch(parts, Noise(hide_links=hide_links), np.random.default_rng(0))
@@ -34,32 +33,18 @@ def test_links_of_a_batch_are_hidden_at_times(fast_config: Path) -> None:
     assert batch.features[0, about : about + 9, -2].tolist() == [1, 1, 1, 0, 0, 0, 1, 1, 1]
 
 
-def test_an_epoch_takes_every_page_and_cuts_long_ones(fast_config: Path) -> None:
+def test_features_of_a_part_are_those_of_all_that_is_kept_of_its_page(fast_config: Path) -> None:
     config = load_fast_config(fast_config)
-    pages = [*toy_pages(10), Page("long", ["Menu"] * 2000, labels=["promo"] * 2000)]
-    rows = Rows(pages, learn_words(pages, config.words), config.labels, 0.5)
-    parts = [part for batch in epoch_parts(rows.rows, config, 0) for part in batch]
-    assert {row.group for row, _ in parts} == {page.id for page in pages}
-    assert max(len(kept) for _, kept in parts) <= config.optim.page_paragraphs
-    again = [part for batch in epoch_parts(rows.rows, config, 0) for part in batch]
-    assert [kept for _, kept in parts] == [kept for _, kept in again]
-
-
-def test_furniture_of_other_pages_takes_the_place_of_the_own(fast_config: Path) -> None:
-    config = load_fast_config(fast_config)
-    pages = load_pages(config.data.train, config.labels)
+    pages = toy_pages(2)
     rows = Rows(pages, learn_words(pages, config.words), config.labels, 1.0)
-    row, article = rows.rows[0], frozenset({0, 1})
-    donors = furniture_runs(rows.rows[1:], article)
-    kept = list(range(len(row.labels)))
-    made = swapped(row, kept, donors, 1.0, np.random.default_rng(1))
-    own = [text for text, label in zip(row.paragraphs, row.labels, strict=True) if label in article]
-    assert [text for text, label in zip(made.paragraphs, made.labels, strict=True) if label in article] == own
-    known = {(text, label) for r in rows.rows for text, label in zip(r.paragraphs, r.labels, strict=True)}
-    assert set(zip(made.paragraphs, made.labels, strict=True)) <= known
-    assert made.paragraphs != row.paragraphs
-    assert len(made.paragraphs) == len(made.texts) == len(made.labels) == len(made.targets) == len(made.weights)
-    assert swapped(row, kept, donors, 0.0, np.random.default_rng(1)).paragraphs == row.paragraphs
+    row = rows.rows[0]
+    kept = [i for i in range(len(row.labels)) if i != 1]
+    about = len(row.about)
+    whole = rows.batch([Part(row, kept, 0, len(kept))], Noise(), np.random.default_rng(0))
+    part = rows.batch([Part(row, kept, 2, 5)], Noise(), np.random.default_rng(0))
+    assert (part.features[0, about : about + 3] == whole.features[0, about + 2 : about + 5]).all()
+    assert (part.targets[0, about : about + 3] == whole.targets[0, about + 2 : about + 5]).all()
+    assert part.mask.sum() == about + 3
 
 
 def test_targets_are_those_of_the_teacher_where_it_gave_any(fast_config: Path) -> None:
@@ -72,3 +57,7 @@ def test_targets_are_those_of_the_teacher_where_it_gave_any(fast_config: Path) -
     assert hard_row.weights.tolist() == [1.0, 0.5]
     assert soft_row.targets[0].tolist() == pytest.approx([0.6, 0.4, 0, 0, 0])
     assert soft_row.weights.tolist() == pytest.approx([0.6])
+    for wrong in ([[0.6, 0.4]], [[1, 0, 0, 0, 0]] * 2, "soft", [None]):
+        soft.extra["probabilities"] = wrong
+        with pytest.raises(ValueError, match="page 'b': 'probabilities' should be 1 lists of 5 numbers"):
+            Rows([soft], words, config.labels, 0.5)

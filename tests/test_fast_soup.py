@@ -44,6 +44,7 @@ def test_the_mean_of_a_model_and_of_what_was_trained_from_it(
         torch.testing.assert_close(mean.state_dict()[name], (expected + second.state_dict()[name]) / 3)
     card = (export_fast(tmp_path / "soup" / "best", tmp_path / "bundle") / "README.md").read_text()
     assert "fast_soup runs/toy/best runs/toy/best runs/linked/best -o runs/mean/best" in card
+    assert mean_fast([load_base(tmp_path / "soup" / "best"), load_base(run)]).info["averaged"] == ["mean"]
     other = replace(config.sizes, size=2 * config.sizes.size)
     wider = train_fast(
         replace(config, sizes=other, optim=replace(config.optim, epochs=1, evaluations=1)), tmp_path / "wider"

@@ -39,3 +39,18 @@ print(main(["train", "--config", "x.toml"]))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "2"
     assert "pip install 'pagelabel[train]'" in done.stderr
+
+
+def test_a_format_names_the_extra_that_it_needs(tmp_path: Path) -> None:
+    code = """
+import sys
+for name in ("pyarrow", "pyarrow.parquet", "torch"):
+    sys.modules[name] = None
+from pagelabel.cli import main
+print(main(["label", "--to", "parquet", "-o", sys.argv[1], sys.argv[2]]))
+"""
+    (tmp_path / "a.jsonl").write_text('{"paragraphs": ["Menu"]}\n')
+    command = [sys.executable, "-c", code, str(tmp_path / "out.parquet"), str(tmp_path / "a.jsonl")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "2"
+    assert "pip install 'pagelabel[parquet]'" in done.stderr

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pagelabel.data.page import Page, PageError
+from pagelabel.data.page import Page, PageError, as_unicode
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
@@ -116,3 +116,20 @@ def test_an_error_names_source_position_and_cause() -> None:
 
 def test_fields_that_are_not_set_are_not_written() -> None:
     assert json.loads(Page("a", ["one"]).to_json()) == {"id": "a", "paragraphs": ["one"]}
+
+
+def test_a_page_is_a_view_only_where_its_record_says_of_what() -> None:
+    whole, view = Page("a", []), Page("b", [], extra={"page": "a", "view": "readability"})
+    assert (whole.group, whole.view) == ("a", None)
+    assert (view.group, view.view) == ("a", "readability")
+    # Columns of a table that a page has nothing in.
+    assert (Page("a", [], extra={"page": None, "view": None}).group, Page("a", [], extra={"view": None}).view) == (
+        "a",
+        None,
+    )
+    assert (Page("a", [], extra={"page": 7}).group, Page("a", [], extra={"view": 3}).view) == ("7", "3")
+
+
+def test_lone_surrogates_are_replaced_and_nothing_else() -> None:
+    assert as_unicode("a \ud83d b") == "a ? b"
+    assert as_unicode("é 😀 a\x00") == "é 😀 a\x00"

@@ -1,4 +1,7 @@
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,31 @@ def test_bfloat16_is_for_cpus_that_are_faster_in_it(
         assert half_precision() is expected
     finally:
         half_precision.cache_clear()
+
+
+def test_of_processes_that_learn_together_the_first_decides_for_all(tmp_path: Path) -> None:
+    script = tmp_path / "rank.py"
+    script.write_text(
+        """
+import os
+import torch
+from pagelabel.training import precision
+
+rank = int(os.environ["RANK"])
+torch.distributed.init_process_group("gloo")
+torch.cpu._is_avx512_bf16_supported = lambda: True
+torch.cuda.is_available = lambda: False
+precision._seconds = lambda kind: (0.5 if rank == 0 else 2.0) if kind is torch.bfloat16 else 1.0
+print(f"half {precision.half_precision()}\\n", end="", flush=True)
+torch.distributed.destroy_process_group()
+"""
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    done = subprocess.run(
+        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n").count("half True") == 2
 
 
 def test_the_time_of_a_product_is_measured() -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from conftest import toy_pages, write_pages
 
 from pagelabel.cli import main
 from pagelabel.data.sources import open_source
+from pagelabel.model.bundle import read_bundle
 from pagelabel.runs import RunError, ShardedRun
 
 # All fifty take two minutes; a few show in every run of the tests that nothing is lost.
@@ -117,6 +119,22 @@ def test_input_that_changed_is_told(tiny_bundle: Path, tmp_path: Path, capsys: p
     capsys.readouterr()
     assert main(command(tiny_bundle, file, tmp_path / "out")) == 1
     assert "other inputs" in capsys.readouterr().err
+
+
+def test_a_model_that_decides_otherwise_does_not_go_on_with_the_run(
+    tiny_bundle: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(tiny_bundle, bundle)
+    main(command(bundle, source, tmp_path / "out"))
+    config = read_bundle(bundle)
+    # Who made it decides nothing.
+    (bundle / "config.json").write_text(replace(config, provenance={}).to_json())
+    assert main(command(bundle, source, tmp_path / "out")) == 1
+    assert "there already" in capsys.readouterr().err
+    (bundle / "config.json").write_text(replace(config, temperature=5.0).to_json())
+    assert main(command(bundle, source, tmp_path / "out")) == 1
+    assert "other model" in capsys.readouterr().err
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:

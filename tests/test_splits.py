@@ -15,6 +15,7 @@ def test_a_site_is_never_on_both_sides_and_no_page_is_lost(sites: list[int], sha
     rest, held = split_by_site(pages, share, seed)
     assert not {page.extra["site"] for page in rest} & {page.extra["site"] for page in held}
     assert sorted(page.id for page in rest + held) == sorted(page.id for page in pages)
+    assert rest
     assert held or len(set(sites)) == 1
 
 
@@ -41,6 +42,13 @@ def test_another_seed_holds_out_other_sites() -> None:
 def test_one_of_two_sites_is_held_out_however_small_the_share() -> None:
     rest, held = split_by_site(make([1, 2, 1, 2]), 0.0, 1)
     assert len(rest) == len(held) == 2
+
+
+def test_one_of_two_sites_is_left_however_large_the_share() -> None:
+    for seed in range(20):
+        rest, held = split_by_site(make([1, 2, 1, 2]), 0.999, seed)
+        assert len(rest) == len(held) == 2
+        assert split_by_site(make([1, 1]), 0.999, seed)[1] == []
 
 
 def test_no_pages_are_no_split() -> None:

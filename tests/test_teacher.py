@@ -11,9 +11,10 @@ from pagelabel.data.page import Page
 from pagelabel.export.parity import torch_logits
 from pagelabel.model.checkpoint import load_checkpoint
 from pagelabel.model.encoding import Encoder
+from pagelabel.model.labels import LABELS
 from pagelabel.training.fast import train_fast
 from pagelabel.training.fast_config import FastConfig, FastOptim, load_fast_config
-from pagelabel.training.fast_examples import Noise, Rows, learn_words
+from pagelabel.training.fast_examples import Noise, Part, Rows, learn_words
 from pagelabel.training.student import Targets, loss_of
 from pagelabel.training.teacher import main, opinions, read_rows, reduced, write_rows
 
@@ -50,8 +51,11 @@ def test_files_are_read_as_they_were_written(tiny_checkpoint: Path, tmp_path: Pa
     for row, other in zip(read_rows(str(tmp_path / "s")).values(), reduced(states, 64), strict=True):
         assert np.abs(row - other).max() < 1e-2
     assert [file.name for file in tmp_path.iterdir() if "tmp" in file.name] == []
-    with pytest.raises(ValueError, match="1 pages have the id of another"):
+    with pytest.raises(ValueError, match="2 pages have the id 'toy-0'"):
         write_rows(output, [pages[0], pages[0]], [found["toy-0"]] * 2)
+    assert read_rows(str(output), LABELS).keys() == found.keys()
+    with pytest.raises(ValueError, match=r"teacher\.safetensors: its columns are"):
+        read_rows(str(output), LABELS[::-1])
 
 
 def test_targets_are_mixed_of_label_and_teacher() -> None:
@@ -75,7 +79,7 @@ def test_states_are_missed_only_where_they_are_known() -> None:
     states = np.array([[1.0, -2.0, 0.5], [0.0, 1.0, 2.0]], np.float16)
     pages = Targets(config, {}, {"a": states}).of([page, other])
     rows = Rows(pages, learn_words(pages, config.words), config.labels, 1.0)
-    batch = rows.batch([(row, range(len(row.labels))) for row in rows.rows], Noise(), np.random.default_rng(0))
+    batch = rows.batch([Part.whole(row) for row in rows.rows], Noise(), np.random.default_rng(0))
     # Batches are padded behind their pages.
     most = batch.mask.shape[1]
     logits, right = torch.zeros(2, most, 5), torch.zeros(2, most, 3)

@@ -11,11 +11,11 @@ from itertools import groupby
 
 import numpy as np
 
-from pagelabel.training.config import AugmentConfig
+from pagelabel.training.config import PageAugment
 
 
 def augmented(
-    labels: Sequence[int], article: frozenset[int], config: AugmentConfig, rng: np.random.Generator
+    labels: Sequence[int], article: frozenset[int], config: PageAugment, rng: np.random.Generator
 ) -> list[int]:
     """Indexes of the paragraphs to keep of a page with these label ids, in order, never none.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from pagelabel.model.labels import LABELS
+from pagelabel.training.checks import check_labels, check_ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class EncodingSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class AugmentConfig:
+class PageAugment:
     """Shares (0 to 1) of what is changed in a training page, see `pagelabel.training.augment`; `views` is how many of a
     page's views an epoch takes, `repeat_rare` how often more it takes a page with rare labels, `listings` how many
     index pages are made of the articles, see `pagelabel.training.listings`. `hide_about` is how often a page's title or
@@ -51,14 +53,22 @@ class AugmentConfig:
     crop: float = 0.2
     strip_furniture: float = 0.3
     only_furniture: float = 0.07
-    mask_tokens: float = 0.08
-    skip_uniform: float = 0.5
     repeat_rare: int = 1
     views: int = 1
     listings: int = 0
     hide_about: float = 0.3
     hide_links: float = 0.5
     rare_labels: tuple[str, ...] = ("donation",)
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentConfig(PageAugment):
+    """`mask_tokens` is the share of tokens that are masked, `skip_uniform` how often a window of one label alone is
+    left out, `skip_known` one of nothing that is new, see `pagelabel.training.mining`."""
+
+    mask_tokens: float = 0.08
+    skip_uniform: float = 0.5
+    skip_known: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +94,13 @@ class OptimConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """Everything that decides a run. `name` is that of the file it was read from, for the model card."""
+    """Everything that decides a run. `name` is that of the file it was read from, for the model card; `probabilities` a
+    file of `pagelabel.training.teacher`: what the base thinks of the training pages, for `augment.skip_known`."""
 
     name: str = "config"
     base: str = "all-MiniLM-L6-v2"
     layers: int | None = None
+    probabilities: str | None = None
     labels: tuple[str, ...] = LABELS
     seed: int = 1
     data: DataConfig = field(default_factory=DataConfig)
@@ -97,41 +109,14 @@ class TrainingConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
 
     def __post_init__(self) -> None:
-        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"labels should be at least two different names, found {list(self.labels)}")
-        for part in (self.data, self.augment, self.optim):
-            _check_ranges(part)
-        weights = self.optim.class_weights
-        if weights is not None and len(weights) != len(self.labels):
-            raise ValueError(f"optim.class_weights has {len(weights)} numbers for {len(self.labels)} labels")
-        unknown = set(self.augment.rare_labels) - set(self.labels)
-        if unknown and self.augment.rare_labels != AugmentConfig().rare_labels:
-            raise ValueError(f"augment.rare_labels names {sorted(unknown)}, which are not in labels")
+        check_ranges(self.data, self.augment, self.optim)
+        rare = self.augment.rare_labels
+        check_labels(self.labels, self.optim.class_weights, rare, AugmentConfig().rare_labels)
+        if (self.augment.skip_known > 0) != (self.probabilities is not None):
+            raise ValueError("augment.skip_known and probabilities need each other: set both or none")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-# The least and the most that a setting may be, by its name.
-_RANGES = {
-    **dict.fromkeys(("crop", "strip_furniture", "only_furniture", "mask_tokens", "skip_uniform"), (0, 1)),
-    **dict.fromkeys(("hide_about", "hide_links", "warmup", "label_smoothing", "doubt_weight"), (0, 1)),
-    **dict.fromkeys(("epochs", "batch_windows", "evaluations", "patience", "threads"), (1, None)),
-    **dict.fromkeys(("repeat_rare", "views", "listings", "encoder_rate", "head_rate", "weight_decay"), (0, None)),
-    "dropout": (0, 0.99),
-    "dev_share": (0.001, 0.999),
-}
-
-
-def _check_ranges(settings: Any) -> None:
-    """Raises ValueError that names the first setting that is out of its range."""
-    for item in fields(settings):
-        value, (least, most) = getattr(settings, item.name), _RANGES.get(item.name, (None, None))
-        if least is None or value is None:
-            continue
-        if value < least or (most is not None and value > most):
-            range_ = f"at least {least}" if most is None else f"from {least} to {most}"
-            raise ValueError(f"{item.name} should be {range_}, found {value}")
 
 
 def load_config(path: str | Path) -> TrainingConfig:
@@ -145,7 +130,29 @@ def load_config(path: str | Path) -> TrainingConfig:
         raise ValueError(f"{path}: {error}") from error
     # A base is a folder beside the config, a folder, or a name.
     base = path.parent / config.base
-    return replace(config, name=path.stem, base=str(base.resolve()) if base.is_dir() else config.base, data=data)
+    return replace(
+        config,
+        name=path.stem,
+        base=str(base.resolve()) if base.is_dir() else config.base,
+        probabilities=config.probabilities and str((path.parent / config.probabilities).resolve()),
+        data=data,
+    )
+
+
+def same_settings(stored: dict[str, Any], config: Any) -> bool:
+    """Whether the settings that a run was begun with are those of `config` (which has `to_dict`). What it did not have
+    yet stands at its default, which changes nothing."""
+
+    def filled(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+        known = {
+            key: filled(values.get(key, {}), default) if isinstance(default, dict) else values.get(key, default)
+            for key, default in defaults.items()
+        }
+        return values | known
+
+    asked, defaults = (json.loads(json.dumps(settings.to_dict())) for settings in (config, type(config)()))
+    same: bool = filled(stored, defaults) == asked
+    return same
 
 
 def resolved(data: DataConfig, folder: Path) -> DataConfig:

@@ -39,7 +39,7 @@ class Evaluation:
             all=score(pages, predicted, labels),
             without_doubt=None if sure is None else score(*sure, labels),
             by_kind=score_by(pages, predicted, labels, "kind") if any("kind" in p.extra for p in pages) else {},
-            by_view=score_by(pages, predicted, labels, "view") if any("view" in p.extra for p in pages) else {},
+            by_view=score_by(pages, predicted, labels, "view") if any(page.view is not None for page in pages) else {},
             coverage=coverage_curve(pages, predicted, _THRESHOLDS),
         )
 

@@ -26,12 +26,14 @@ from pagelabel.data.splits import split_by_site
 from pagelabel.model.hierarchical import HierarchicalNetwork
 from pagelabel.model.words import Words
 from pagelabel.training.fast_config import FastConfig, load_fast_config
-from pagelabel.training.fast_examples import Batch, Noise, Rows, epoch_parts, learn_words
+from pagelabel.training.fast_examples import Batch, Noise, Part, Rows, learn_words
+from pagelabel.training.fast_parts import epoch_parts
 from pagelabel.training.fast_start import base_of, begin
 from pagelabel.training.fast_state import FastState, save_fast
 from pagelabel.training.listings import listing_pages
-from pagelabel.training.pages import load_pages
+from pagelabel.training.pages import check_pages, load_pages
 from pagelabel.training.precision import half_precision
+from pagelabel.training.run_folder import keep
 from pagelabel.training.student import Targets, loss_of
 
 _STATE = "state.safetensors"
@@ -45,7 +47,7 @@ def predict(network: HierarchicalNetwork, rows: Rows, words: Words) -> list[npt.
     out = []
     for row in rows.rows:
         labels = np.zeros(len(row.labels), dtype=np.int64)
-        full = rows.batch([(row, range(len(row.labels)))], Noise(), rng)
+        full = rows.batch([Part.whole(row)], Noise(), rng)
         vectors = network.paragraphs(full.ids, full.words)[full.places]
         about = len(row.about)
         for first, start, stop, end in words.spans(len(row.labels)):
@@ -90,6 +92,8 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
     else:
         pages, held = split_by_site(pages, config.data.dev_share, config.seed)
         dev = {"dev": held}
+    check_pages(pages, [page for found in dev.values() for page in found], config.data, config.labels)
+    dev_files = list(config.data.dev) or [keep(dev["dev"], output)]
     if config.augment.listings:
         pages = pages + listing_pages(pages, config.augment.listings, config.seed, config.labels)
     base = None if config.base is None else base_of(config)
@@ -122,7 +126,7 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
             print(json.dumps(record), file=sys.stderr)
             if found["macro_f1"] > state.best:
                 state.best = found["macro_f1"]
-                info = {"training": config.to_dict(), "metrics": found, "start": base and base.info}
+                info = {"training": config.to_dict(), "dev": dev_files, "metrics": found, "start": base and base.info}
                 save_fast(output / "best", state.averaged, words, info)
         state.epoch, state.seconds = epoch + 1, time.time() - started
         state.save(stored, config)

@@ -9,7 +9,8 @@ from typing import Any
 
 from pagelabel.model.bundle import SHIPPED
 from pagelabel.model.labels import LABELS
-from pagelabel.training.config import AugmentConfig, DataConfig, build, resolved
+from pagelabel.training.checks import check_labels, check_ranges
+from pagelabel.training.config import DataConfig, PageAugment, build, resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class FastSizes:
 
 
 @dataclass(frozen=True, slots=True)
-class FastAugment(AugmentConfig):
+class FastAugment(PageAugment):
     """`swap_furniture` is the share of a page's runs of furniture that are replaced by such runs of other pages."""
 
     swap_furniture: float = 0.0
@@ -92,6 +93,11 @@ class FastConfig:
     sizes: FastSizes = field(default_factory=FastSizes)
     augment: FastAugment = field(default_factory=FastAugment)
     optim: FastOptim = field(default_factory=FastOptim)
+
+    def __post_init__(self) -> None:
+        check_ranges(self.data, self.words, self.sizes, self.augment, self.optim)
+        rare = self.augment.rare_labels
+        check_labels(self.labels, self.optim.class_weights, rare, FastAugment().rare_labels)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from pagelabel.training.fast_start import Base, load_base, widened
 from pagelabel.training.fast_state import save_fast
-from pagelabel.training.soup import mean_of
+from pagelabel.training.soup import mean_of, name_of
+
+FAST_MEAN = "mean"
 
 
 def mean_fast(models: Sequence[Base]) -> Base:
@@ -33,7 +35,7 @@ def mean_fast(models: Sequence[Base]) -> Base:
                 raise ValueError(f"their {what} differ: a mean is of models that were trained one from another")
     networks = [widened(model.network, last.network.config.features) for model in models]
     networks[-1].load_state_dict(mean_of([network.state_dict() for network in networks]))
-    names = [model.info["training"]["name"] for model in models[:-1]]
+    names = [name_of(model.info, FAST_MEAN) for model in models[:-1]]
     return Base(networks[-1], last.words, {**last.info, "averaged": names, "metrics": {}})
 
 

@@ -99,7 +99,7 @@ def word_vectors(words: Words, teacher: str, size: int) -> torch.Tensor:
     encoded = checkpoint.tokenizer.encode_batch_fast(list(words.vocabulary), add_special_tokens=False)
     means = torch.stack([table[e.ids].mean(0) if e.ids else table[0] * 0 for e in encoded])
     means = means - means.mean(0)
-    directions = torch.linalg.svd(means[: 4 * table.shape[1]] if len(means) < 64 else means, full_matrices=False)[2]
+    directions = torch.linalg.svd(means, full_matrices=False)[2]
     found = means @ directions[:size].T
     out = torch.randn(words.size, size) * 0.3
     out[1 : 1 + len(found), : found.shape[1]] = found * (0.3 / found.std().clamp_min(1e-6))

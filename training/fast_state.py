@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.words import WordConfig, Words
+from pagelabel.training.config import same_settings
 from pagelabel.training.fast_config import FastConfig
 
 _WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
@@ -70,14 +71,14 @@ class FastState:
         done = {"epoch": self.epoch, "step": self.step, "best": self.best, "seconds": self.seconds}
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.with_name(f"{file.name}.tmp{os.getpid()}")
-        save_file(tensors, str(temporary), {"config": _text(config), "done": json.dumps(done)})
+        save_file(tensors, str(temporary), {"config": json.dumps(config.to_dict()), "done": json.dumps(done)})
         temporary.rename(file)
 
     def load(self, file: Path, config: FastConfig) -> None:
         """Raises ValueError where the run was begun with other settings."""
         with safe_open(str(file), framework="pt") as stored:
             metadata = stored.metadata()
-            if json.loads(metadata["config"]) != json.loads(_text(config)):
+            if not same_settings(json.loads(metadata["config"]), config):
                 raise ValueError(
                     f"{file}: the run was started with other settings; resume with those, or use another folder"
                 )
@@ -98,7 +99,3 @@ class FastState:
         for part in ("network", "averaged", "to_states"):
             for name, weight in getattr(self, part).state_dict().items():
                 yield f"{part}.{name}", weight
-
-
-def _text(config: FastConfig) -> str:
-    return json.dumps(config.to_dict())

@@ -18,7 +18,20 @@ from pagelabel.model.features import is_prose
 
 _HEADLINE_WORDS = range(3, 21)
 _PROSE_PARAGRAPHS = 3
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November")
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 _NAMES = (
     "Ada Brandt",
     "Tom Okafor",

@@ -204,7 +204,7 @@ def _scores(predicted: Sequence[Page]) -> Floats | None:
 
 def _page_counts(pages: Sequence[Page], flat: _Flat, n: int) -> Floats:
     """Confusion counts, one row of n * n for each page that has paragraphs; the views of a page share its row."""
-    names = [str(page.extra.get("page") or page.id) for page in pages]
+    names = [page.group for page in pages]
     _, row_of_page = np.unique(names, return_inverse=True)
     counts = np.zeros((row_of_page.max() + 1, n * n))
     np.add.at(counts, (row_of_page[flat.page], flat.gold * n + flat.given), 1)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pagelabel.data.page import Page
 from pagelabel.data.pagefiles import valid_pages
+from pagelabel.training.config import DataConfig
 from pagelabel.training.corrections import Corrections
+from pagelabel.training.run_folder import leads
 
 
 def load_pages(files: Sequence[str], labels: Sequence[str], corrections: str | None = None) -> list[Page]:
@@ -41,6 +44,23 @@ def load_pages(files: Sequence[str], labels: Sequence[str], corrections: str | N
     return pages
 
 
+def check_pages(pages: Sequence[Page], dev: Sequence[Page], data: DataConfig, labels: Sequence[str]) -> None:
+    """Raises ValueError where there is nothing to learn, and tells of labels that no training page has."""
+    if not data.train:
+        raise ValueError("nothing to learn from: data.train names no files")
+    if not pages:
+        raise ValueError("nothing to learn from: no page of data.train has paragraphs")
+    if not dev:
+        cause = "no page of data.dev has paragraphs" if data.dev else "all pages are of one site: name data.dev"
+        raise ValueError(f"nothing to score on: {cause}")
+    known = {label for page in pages for label in page.labels or ()}
+    if len(known) < 2:
+        raise ValueError(f"nothing to learn: all training paragraphs are labelled {min(known)}")
+    for label in labels:
+        if label not in known and leads():
+            print(f"no paragraph of the training pages is labelled {label}", file=sys.stderr)
+
+
 def _are_weights(value: object, count: int) -> bool:
     return (
         isinstance(value, list)
@@ -54,12 +74,11 @@ def one_view(pages: Sequence[Page]) -> list[Page]:
     views: dict[str, Page] = {}
     whole = []
     for page in pages:
-        if "view" not in page.extra:
+        if page.view is None:
             whole.append(page)
             continue
-        group = str(page.extra.get("page", page.id))
-        if group not in views or _rank(page) < _rank(views[group]):
-            views[group] = page
+        if page.group not in views or _rank(page) < _rank(views[page.group]):
+            views[page.group] = page
     return whole + list(views.values())
 
 

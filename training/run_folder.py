@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pagelabel.data.page import Page
-from pagelabel.training.config import TrainingConfig
+from pagelabel.data.pagefiles import write_pages
+from pagelabel.data.written import replaced
+from pagelabel.training.config import TrainingConfig, same_settings
 
 _CONFIG = "config.json"
 _PROCESSES = "processes"
@@ -37,7 +39,7 @@ def guard(output: Path, config: TrainingConfig, resume: bool) -> None:
         stored = json.loads(file.read_text(encoding="utf-8"))
         if stored.pop(_PROCESSES, 1) != processes():
             raise ValueError(f"{file}: the run was started with another number of processes; resume with as many")
-        if stored != json.loads(json.dumps(config.to_dict())):
+        if not same_settings(stored, config):
             raise ValueError(
                 f"{file}: the run was started with other settings; resume with those, or use another folder"
             )
@@ -48,13 +50,16 @@ def guard(output: Path, config: TrainingConfig, resume: bool) -> None:
 def write_config(output: Path, config: TrainingConfig) -> None:
     """What decides the run: its config, and how many processes share a step, where it is more than one."""
     shared = {_PROCESSES: processes()} if processes() > 1 else {}
-    (output / _CONFIG).write_text(json.dumps(config.to_dict() | shared, indent=1) + "\n", encoding="utf-8")
+    with replaced(output / _CONFIG) as file:
+        file.write(json.dumps(config.to_dict() | shared, indent=1).encode() + b"\n")
 
 
 def keep(dev: Sequence[Page], output: Path) -> str:
-    """Write the held-out pages into the run's folder: export fits the temperature on them and measures parity."""
+    """Write the held-out pages into the run's folder, which may be new: export fits the temperature on them and
+    measures parity."""
     file = (output / HELD_OUT).resolve()
-    file.write_text("".join(page.to_json() + "\n" for page in dev), encoding="utf-8")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_pages(file, dev)
     return str(file)
 
 

@@ -53,7 +53,7 @@ def mean_of(states: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Ten
     }
 
 
-def name_of(info: dict[str, Any]) -> str:
+def name_of(info: dict[str, Any], mean: str = "soup") -> str:
     """What a checkpoint is called: by its config, or, where it is a mean, by how many means it descends from."""
     if not info.get("averaged"):
         return str(info["training"]["name"])
@@ -61,11 +61,11 @@ def name_of(info: dict[str, Any]) -> str:
     while stage:
         means += bool(stage.get("averaged"))
         stage = stage.get("start") or {}
-    return mean_name(means)
+    return mean_name(means, mean)
 
 
-def mean_name(number: int) -> str:
-    return f"soup-{number}" if number > 1 else "soup"
+def mean_name(number: int, mean: str = "soup") -> str:
+    return f"{mean}-{number}" if number > 1 else mean
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ import torch
 from pagelabel.data.page import Page
 from pagelabel.training.fast_config import FastConfig
 from pagelabel.training.fast_examples import Batch
-from pagelabel.training.teacher import Halves, read_rows
+from pagelabel.training.teacher import Halves, read_rows, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Targets:
     @classmethod
     def read(cls, config: FastConfig) -> Targets:
         """From the files that `config` names."""
-        files = (config.probabilities, config.states)
-        return cls(config, *({} if file is None else read_rows(file) for file in files))
+        probabilities = read_rows(config.probabilities, config.labels) if config.probabilities else {}
+        return cls(config, probabilities, read_rows(config.states) if config.states else {})
 
     @property
     def states_size(self) -> int:
@@ -42,21 +42,14 @@ class Targets:
     def _of(self, page: Page) -> dict[str, Any]:
         out: dict[str, Any] = {}
         labels, share = self.config.labels, self.config.optim.teacher_share
-        found, states = self.probabilities.get(page.id), self.states.get(page.id)
+        found = rows_of(page, self.probabilities, len(labels), self.config.probabilities)
+        states = rows_of(page, self.states, self.states_size, self.config.states)
         if found is not None:
             gold = np.eye(len(labels), dtype=np.float32)[[labels.index(label) for label in page.labels or ()]]
-            self._check(page, self.config.probabilities, found.shape, gold.shape)
             out["probabilities"] = share * found.astype(np.float32) + (1 - share) * gold
         if states is not None:
-            self._check(page, self.config.states, states.shape, (len(page.paragraphs), self.states_size))
             out["states"] = states
         return out
-
-    def _check(self, page: Page, file: str | None, shape: tuple[int, ...], needed: tuple[int, ...]) -> None:
-        if shape != needed:
-            raise ValueError(
-                f"{file}: page {page.id!r} has rows of shape {shape}, it needs {needed}: was it made for these pages?"
-            )
 
 
 def loss_of(logits: torch.Tensor, states: torch.Tensor, batch: Batch, config: FastConfig) -> torch.Tensor:

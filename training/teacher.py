@@ -1,4 +1,5 @@
-"""What a trained model thinks of labelled pages: its probabilities, for a smaller model to learn from.
+"""What a trained model thinks of labelled pages: its probabilities, for a smaller model to learn from, or for itself to
+be told from them which pages it knows (`pagelabel.training.mining`).
 
     python -m pagelabel.training.teacher MODEL PAGES... -o FILE [--states FILE]
 
@@ -13,15 +14,18 @@ word, the probabilities tell how near the others were. States tell more, as in R
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -92,19 +96,42 @@ def reduced(states: Sequence[Halves], size: int) -> list[Floats]:
     return np.split(principal(np.concatenate(states).astype(np.float32), size), ends[:-1])
 
 
-def write_rows(file: Path, pages: Sequence[Page], found: Sequence[Floats]) -> None:
+def check_ids(pages: Sequence[Page]) -> None:
     """Raises ValueError where two pages have one id."""
+    names = Counter(page.id for page in pages)
+    if len(names) < len(pages):
+        (name, count), *_ = names.most_common(1)
+        raise ValueError(f"{count} pages have the id {name!r}: each needs its own")
+
+
+def write_rows(file: Path, pages: Sequence[Page], found: Sequence[Floats], labels: Sequence[str] = ()) -> None:
+    """Rows by page id; `labels` are those of the columns, where these stand for labels. Raises ValueError where two
+    pages have one id."""
+    check_ids(pages)
     by_id = {page.id: row.astype(np.float16) for page, row in zip(pages, found, strict=True)}
-    if len(by_id) < len(pages):
-        raise ValueError(f"{len(pages) - len(by_id)} pages have the id of another: each needs its own")
     temporary = file.with_name(f"{file.name}.tmp{os.getpid()}")
-    save_file(by_id, str(temporary))
+    save_file(by_id, str(temporary), {"labels": json.dumps(list(labels))} if labels else None)
     temporary.rename(file)
 
 
-def read_rows(file: str) -> dict[str, Halves]:
-    """What `write_rows` wrote, by page id."""
-    return dict(load_file(file))
+def read_rows(file: str, labels: Sequence[str] = ()) -> dict[str, Halves]:
+    """What `write_rows` wrote, by page id. Raises ValueError where it is of other labels than `labels`."""
+    with safe_open(file, framework="numpy") as stored:
+        known = json.loads((stored.metadata() or {}).get("labels", "null"))
+        if labels and known not in (None, list(labels)):
+            raise ValueError(f"{file}: its columns are {known}, the labels here {list(labels)}: make it for these")
+        return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (a file, no dict)
+
+
+def rows_of(page: Page, rows: Mapping[str, Halves], columns: int, file: str | None) -> Halves | None:
+    """What `rows`, read from `file`, has of the page, [N, columns], if anything. Raises ValueError where it is of
+    another page of that id."""
+    found, needed = rows.get(page.id), (len(page.paragraphs), columns)
+    if found is not None and found.shape != needed:
+        raise ValueError(
+            f"{file}: page {page.id!r} has rows of shape {found.shape}, it needs {needed}: was it made for these pages?"
+        )
+    return found
 
 
 def main() -> int:
@@ -116,8 +143,9 @@ def main() -> int:
     args = parser.parse_args()
     checkpoint = load_model(args.model)
     pages = load_pages(args.pages, checkpoint.labels)
+    check_ids(pages)
     probabilities, states = opinions(checkpoint, pages, compiled=half_precision())
-    write_rows(args.output, pages, probabilities)
+    write_rows(args.output, pages, probabilities, checkpoint.labels)
     if args.states:
         write_rows(args.states, pages, reduced(states, _STATES))
     return 0

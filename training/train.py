@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from tokenizers import Tokenizer
 from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments, set_seed
 
-from pagelabel.data.page import Page
 from pagelabel.data.splits import split_by_site
 from pagelabel.model.bundle import sha256
 from pagelabel.model.checkpoint import Checkpoint, save_checkpoint
@@ -34,7 +32,8 @@ from pagelabel.training.examples import (
     training_plan,
 )
 from pagelabel.training.listings import listing_pages
-from pagelabel.training.pages import load_pages, one_view
+from pagelabel.training.mining import known_paragraphs
+from pagelabel.training.pages import check_pages, load_pages, one_view
 from pagelabel.training.precision import compile_network, half_precision
 from pagelabel.training.run_folder import commit, guard, keep, last_state, leads, processes, write_config
 
@@ -113,7 +112,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         dev = load_pages(config.data.dev, config.labels)
     else:
         pages, dev = split_by_site(pages, config.data.dev_share, config.seed)
-    _check_pages(pages, dev, config)
+    check_pages(pages, dev, config.data, config.labels)
     if config.augment.listings:
         pages = pages + listing_pages(pages, config.augment.listings, config.seed, config.labels)
     start = load_start(config.base, config.labels, config.layers)
@@ -129,7 +128,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     encoder = Encoder(tokenizer, encoding)
     rows = tokenized(pages, encoder, config.labels, config.optim.doubt_weight)
     dev_rows = tokenized(one_view(dev), encoder, config.labels, 1.0)
-    plan = training_plan(rows, encoder, config)
+    plan = training_plan(rows, encoder, config, known_paragraphs(pages, config))
     if leads():
         print(
             f"{len(pages)} training pages, {len(dev)} dev pages, {len(plan)} windows in {config.optim.epochs} epochs, "
@@ -177,23 +176,6 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     }
     save_checkpoint(output / "best", Checkpoint(network, tokenizer, info))
     return output / "best"
-
-
-def _check_pages(pages: Sequence[Page], dev: Sequence[Page], config: TrainingConfig) -> None:
-    """Raises ValueError where there is nothing to learn, and tells of labels that no training page has."""
-    if not config.data.train:
-        raise ValueError("nothing to learn from: data.train names no files")
-    if not pages:
-        raise ValueError("nothing to learn from: no page of data.train has paragraphs")
-    if not dev:
-        cause = "no page of data.dev has paragraphs" if config.data.dev else "all pages are of one site: name data.dev"
-        raise ValueError(f"nothing to score on: {cause}")
-    known = {label for page in pages for label in page.labels or ()}
-    if len(known) < 2:
-        raise ValueError(f"nothing to learn: all training paragraphs are labelled {min(known)}")
-    for label in config.labels:
-        if label not in known and leads():
-            print(f"no paragraph of the training pages is labelled {label}", file=sys.stderr)
 
 
 def _encoding(config: TrainingConfig, tokenizer: Tokenizer, start: dict[str, Any] | None) -> EncodingConfig:

@@ -1,0 +1,42 @@
+"""What every export does."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from pagelabel.export.writing import without_folders
+from pagelabel.training.config import load_config
+from pagelabel.training.fast_config import load_fast_config
+
+
+@pytest.mark.parametrize(
+    ("load", "more", "names"),
+    [
+        (load_config, "[augment]\nskip_known = 0.5", {"probabilities": "p.safetensors"}),
+        (
+            load_fast_config,
+            'states = "runs/s.safetensors"\nsentences = "x.parquet"\nteacher = "runs/best"',
+            {"probabilities": "p.safetensors", "states": "s.safetensors", "sentences": "x.parquet", "teacher": "runs"},
+        ),
+    ],
+)
+def test_the_settings_of_a_run_tell_no_path_of_the_machine(
+    load, more: str, names: dict[str, str], tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "runs" / "before" / "best").mkdir(parents=True)
+    (tmp_path / "c.toml").write_text(
+        f'base = "runs/before/best"\nprobabilities = "runs/p.safetensors"\n{more}\n'
+        '[data]\ntrain = ["a/train.jsonl"]\ndev = ["a/dev.jsonl"]\ncorrections = "a/c.jsonl"\n'
+    )
+    settings = load(tmp_path / "c.toml").to_dict()
+    found = without_folders(settings)
+    assert str(tmp_path) in json.dumps(settings)
+    assert str(tmp_path) not in json.dumps(found)
+    assert found["base"] == "before"
+    assert {key: found[key] for key in names} == names
+    data = {key: found["data"][key] for key in ("train", "dev", "corrections")}
+    assert data == {"train": ["train.jsonl"], "dev": ["dev.jsonl"], "corrections": "c.jsonl"}
+    assert without_folders({**settings, "base": "all-MiniLM-L6-v2"})["base"] == "all-MiniLM-L6-v2"

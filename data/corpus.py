@@ -24,7 +24,7 @@ def corpus_files() -> list[str]:
 def corpus_pages() -> Iterator[Page]:
     """The pages of the corpus, file by file."""
     for file in corpus_files():
-        for number, line in enumerate(Path(file).read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(Path(file).read_text(encoding="utf-8").strip("\n").split("\n"), 1):
             yield Page.from_record(json.loads(line), f"{file}:{number}")
 
 

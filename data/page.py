@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ARTICLE_LABELS = ("body", "quote")
+FIELDS = ("id", "url", "paragraphs", "labels", "scores")
+"""What a page's record may say of itself; all else is kept as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Page:
     def from_record(cls, record: object, default_id: str) -> Page:
         """Make a page of a parsed JSON object. Raises ValueError that says which field is wrong and why."""
         if not isinstance(record, Mapping):
-            raise ValueError(f"expected a JSON object with 'paragraphs', found {_kind(record)}")
+            raise ValueError(f"expected a JSON object with 'paragraphs', found {kind_of(record)}")
         if "paragraphs" not in record:
             raise ValueError("field 'paragraphs' is missing: expected a list of strings")
         fields = dict(record)
@@ -106,10 +108,10 @@ class Page:
         elif isinstance(page_id, int) and not isinstance(page_id, bool):
             page_id = str(page_id)
         elif not isinstance(page_id, str):
-            raise ValueError(f"field 'id' should be a string, found {_kind(page_id)}")
+            raise ValueError(f"field 'id' should be a string, found {kind_of(page_id)}")
         url = fields.pop("url", None)
         if url is not None and not isinstance(url, str):
-            raise ValueError(f"field 'url' should be a string, found {_kind(url)}")
+            raise ValueError(f"field 'url' should be a string, found {kind_of(url)}")
         labels = fields.pop("labels", None)
         if labels is not None:
             labels = _strings(labels, "labels")
@@ -154,28 +156,29 @@ def as_unicode(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What a parsed JSON value is, in words."""
     names = {dict: "an object", list: "a list", str: "a string", bool: "true/false", type(None): "null"}
     return names.get(type(value), "a number" if isinstance(value, (int, float)) else type(value).__name__)
 
 
 def _strings(value: object, name: str) -> list[str]:
     if not isinstance(value, list):
-        raise ValueError(f"field '{name}' should be a list of strings, found {_kind(value)}")
+        raise ValueError(f"field '{name}' should be a list of strings, found {kind_of(value)}")
     for i, item in enumerate(value):
         if not isinstance(item, str):
-            raise ValueError(f"field '{name}' should be a list of strings, but item {i} is {_kind(item)}")
+            raise ValueError(f"field '{name}' should be a list of strings, but item {i} is {kind_of(item)}")
     return value
 
 
 def _numbers(value: object, name: str) -> list[float]:
     if not isinstance(value, list):
-        raise ValueError(f"field '{name}' should be a list of numbers, found {_kind(value)}")
+        raise ValueError(f"field '{name}' should be a list of numbers, found {kind_of(value)}")
     for i, item in enumerate(value):
         # A comparison is false for NaN, and takes integers that no float can hold.
         finite = isinstance(item, (int, float)) and not isinstance(item, bool) and abs(item) <= sys.float_info.max
         if not finite:
-            raise ValueError(f"field '{name}' should be a list of numbers, but item {i} is {_kind(item)}")
+            raise ValueError(f"field '{name}' should be a list of numbers, but item {i} is {kind_of(item)}")
     return [float(item) for item in value]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import datetime
 import decimal
+import json
 import math
 import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pagelabel.data.page import Page, PageError
+from pagelabel.data.page import FIELDS, Page, PageError
 from pagelabel.data.records import page_of_record
 from pagelabel.data.streams import ReadOptions, Stream
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 64
 _ARROW_FILE = b"ARROW1"
 _PARQUET = b"PAR1"
+# The columns of what `pagelabel.columns` writes.
+_OWN = (*FIELDS, "extra")
 # Columns that are text even where a writer left out the mark that says so.
 _TEXTS = ("id", "url", "title", "labels", "paragraphs")
 
@@ -67,6 +70,10 @@ def _batches(stream: Stream) -> Iterator[pa.RecordBatch]:
 
 
 def _rows(batch: pa.RecordBatch, first: int, source: str, options: ReadOptions) -> Iterator[Page | PageError]:
+    twice = sorted({name for name in batch.schema.names if batch.schema.names.count(name) > 1})
+    if twice:
+        raise ValueError(f"the column {twice[0]!r} stands there twice")
+    own = set(_OWN) <= set(batch.schema.names)
     kinds = zip(batch.schema.names, batch.schema.types, strict=True)
     readers = [_reader(name, kind, options) for name, kind in kinds]
     for i in range(batch.num_rows):
@@ -79,12 +86,27 @@ def _rows(batch: pa.RecordBatch, first: int, source: str, options: ReadOptions) 
             columns = zip(row.schema.names, row, readers, strict=True)
             record = {name: read(value[0]) for name, value, read in columns}
             # A column for all rows cannot leave a field out, so a null in it says the same.
-            for name in ("id", "url", "labels", "scores", "paragraphs", options.text_column):
+            for name in (*FIELDS, options.text_column):
                 if name in record and record[name] is None:
                     del record[name]
+            if isinstance(record.get("id"), float) and record["id"].is_integer():
+                # What pandas makes of whole numbers where some rows have none.
+                record["id"] = int(record["id"])
+            if own:
+                for name, value in _rest(record.pop("extra")).items():
+                    record[name] = value if record.get(name) is None else record[name]
             yield page_of_record(record, f"{source}:{first + i}", options)
         except (ValueError, OverflowError) as error:
             yield PageError(source, f"row {first + i}", str(error))
+
+
+def _rest(extra: Any) -> dict[str, Any]:
+    """What `pagelabel.columns` wrote as JSON, as it had no column for it."""
+    try:
+        found = json.loads(extra) if extra else {}
+    except (TypeError, ValueError):
+        found = None
+    return found if isinstance(found, dict) else {"extra": extra}
 
 
 def _reader(name: str, kind: pa.DataType, options: ReadOptions) -> Callable[[pa.Scalar], Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -51,7 +52,7 @@ _MAGICS = ((b"WARC/", "warc"), (b"PAR1", "parquet"), (b"ARROW1", "parquet"), (b"
 
 
 def read_pages(
-    source: str,
+    source: str | os.PathLike[str],
     reader: str | None = None,
     *,
     text_mode: TextMode = "auto",
@@ -67,12 +68,12 @@ def read_pages(
     archives, all else is text; `.gz` and `.zst` behind are uncompressed. Standard input and web addresses without such
     a name are told by how they begin. What cannot be read is yielded as a PageError, and reading goes on behind it.
     `opened` is told of each file that is opened, for progress. Raises ValueError at once for an unknown reader or
-    option.
+    option, and TypeError for a source that is no path.
     """
     if reader is not None and reader not in READERS:
         raise ValueError(f"unknown reader {reader!r}; readers are {', '.join(sorted(READERS))}")
     options = ReadOptions(text_mode, max_page_bytes, text_column)
-    return _read(source, reader, options, opened or (lambda name, file: None))
+    return _read(os.fspath(source), reader, options, opened or (lambda name, file: None))
 
 
 def _read(
@@ -81,6 +82,8 @@ def _read(
     for name in expand(source):
         if isinstance(name, PageError):
             yield name
+        elif name == "-" and sys.stdin is None:
+            yield PageError(name, "", "standard input is closed")
         elif name == "-":
             yield from _stream(_standard_input(), name, reader, options, None)
         else:
@@ -109,7 +112,9 @@ def _stream(
     file: io.BufferedReader, source: str, reader: str | None, options: ReadOptions, compressed_as: str | None
 ) -> Iterator[Page | PageError]:
     try:
-        stream = file if reader in _RAW else open_stream(file, compressed_as)
+        # An empty file is none of what its name promises, whoever uncompresses it.
+        raw = reader in _RAW and (compressed_as is None or file.peek(1))
+        stream = file if raw else open_stream(file, compressed_as)
     except ValueError as error:
         yield PageError(source, "", str(error))
         return

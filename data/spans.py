@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pagelabel.data.page import Page
-from pagelabel.data.text import clean
+from pagelabel.data.text import clean, lines_of
+
+# What `str.strip` takes away, but for U+0085: `clean` makes a mark of it.
+_WHITE = "".join(char for char in map(chr, range(0x3001)) if char.isspace() and char != "\x85")
 
 
 def paragraph_spans(page: Page) -> list[tuple[int, int]]:
@@ -42,13 +45,23 @@ def spans_in(text: str, paragraphs: Sequence[str], page_id: str) -> list[tuple[i
     return spans
 
 
+def is_cut_from(text: str, paragraphs: Sequence[str]) -> bool:
+    """Whether these are all the paragraphs that `text` may be cut into, one a line or several lines joined."""
+    try:
+        spans = spans_in(text, paragraphs, "")
+    except ValueError:
+        return False
+    end = spans[-1][1] if spans else 0
+    return not any(clean(line) for line in lines_of(text[end:]))
+
+
 def _lines(text: str) -> Iterator[tuple[str, int, int]]:
     """Each line that is not empty: its cleaned characters without white space, and where they begin and end."""
     at = 0
-    for line, with_end in zip(text.splitlines(), text.splitlines(keepends=True), strict=True):
+    for line in lines_of(text):
         piece = "".join(clean(line).split())
         if piece:
-            stripped = line.strip()
+            stripped = line.strip(_WHITE)
             start = at + line.index(stripped) if stripped else at
             yield piece, start, start + len(stripped)
-        at += len(with_end)
+        at += len(line)

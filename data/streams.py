@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from pagelabel.data.page import Page, PageError
+from pagelabel.data.page import FIELDS, Page, PageError
 
 TextMode: TypeAlias = Literal["auto", "lines", "paragraphs"]
 
@@ -37,6 +37,8 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.text_mode not in ("auto", "lines", "paragraphs"):
             raise ValueError(f"text_mode should be 'auto', 'lines' or 'paragraphs', found {self.text_mode!r}")
+        if self.text_column in FIELDS:
+            raise ValueError(f"text_column: {self.text_column!r} is a field of its own, and no text to cut")
         if self.max_page_bytes < 1:
             raise ValueError(f"max_page_bytes should be at least 1, found {self.max_page_bytes}")
 

@@ -40,6 +40,9 @@ _ENDS_UNSPACED = re.compile(f"[{_UNSPACED}]$")
 _HYPHENATED = re.compile(r"[^\W\d_]-$")
 _SENTENCE_END = re.compile(r"[.!?:;。！？：；…]['\"”’»)\]]*$")
 
+_ENDS = "\n\r\v\f\x1c-\x1e\u2028\u2029"
+_LINES = re.compile(f"[^{_ENDS}]*(?:\r\n|[{_ENDS}])|[^{_ENDS}]+")
+
 _MIN_WIDTH, _MAX_WIDTH = 40, 160
 _MIN_UNSPACED_WIDTH = 20
 
@@ -60,7 +63,7 @@ def paragraphs_of_text(text: str, mode: TextMode = "auto") -> list[str]:
     "lines": each line is one. "paragraphs": lines are joined up to the next blank one. "auto": "lines", unless the text
     proves to be hard-wrapped; then the blocks that are wrapped are joined, and a list or a verse keeps its lines.
     """
-    lines = [clean(line) for line in text.splitlines()]
+    lines = [clean(line) for line in lines_of(text)]
     if mode == "lines":
         return [line for line in lines if line]
     blocks = list(_blocks(lines))
@@ -70,6 +73,12 @@ def paragraphs_of_text(text: str, mode: TextMode = "auto") -> list[str]:
     if width is None:
         return [line for block in blocks for line in block]
     return [paragraph for block in blocks for paragraph in _unwrapped(block, width)]
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text with their ends. U+0085 ends none, as it does for `str.splitlines`: on the web it is what a
+    wrong decoding made of "…", or half of a letter, see `clean`."""
+    return text.splitlines(keepends=True) if "\x85" not in text else _LINES.findall(text)
 
 
 def clean(text: str) -> str:

@@ -9,9 +9,10 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pagelabel.data.bodies import decoded_body
 from pagelabel.data.html import page_of_html
 from pagelabel.data.page import Page, PageError
-from pagelabel.data.streams import ReadOptions, Stream
+from pagelabel.data.streams import GZIP_MAGIC, ReadOptions, Stream
 from pagelabel.data.text import decode, paragraphs_of_text
 
 if TYPE_CHECKING:
@@ -23,10 +24,16 @@ _BITE = 1 << 20
 # How a record begins in a file: compressed each on its own, or plain.
 _BEGINNINGS = re.compile(rb"\x1f\x8b\x08|\x28\xb5\x2f\xfd|WARC/1\.\d\r\n")
 _LONGEST_BEGINNING = 10
-_GZIP, _GZIP_BITS, _ZLIB_BITS = b"\x1f\x8b", 31, 15
+_GZIP_BITS = 31
 # How the last record of a plain file ends; some writers add an empty line or two.
 _END = re.compile(rb"\r\n\r\n\s*\Z")
 _LONGEST_END = 16
+# fastwarc's messages may quote all that it did not understand.
+_LONGEST_CAUSE = 300
+
+
+class _CutOffError(ValueError):
+    """A record that ends before the length that it states."""
 
 
 def read_warc(stream: Stream, source: str, options: ReadOptions) -> Iterator[Page | PageError]:
@@ -34,12 +41,13 @@ def read_warc(stream: Stream, source: str, options: ReadOptions) -> Iterator[Pag
 
     A page's id is its WARC-Record-ID, its url the WARC-Target-URI, `extra["date"]` the WARC-Date, and
     `extra["truncated"]` why the crawler stored a part only, where it did (WARC-Truncated). Other records are passed
-    over. A record that cannot be read yields a PageError at "offset N" (in the file as it is stored), and reading goes
-    on with the next one that can be found.
+    over. A record that cannot be read yields a PageError at "offset N, record ID" (N in the file as it is stored; no
+    ID where there is none), and reading goes on with the next one that can be found. Behind a record that is damaged,
+    or shorter than it states, one can be found only in a stream that can be sought in.
     """
     from fastwarc.warc import ArchiveIterator
 
-    offset = 0
+    offset, position = 0, "offset 0"
     # fastwarc seeks where there is a method for it.
     seekable = _is_seekable(stream)
     whole: Any = stream if seekable else _Once(stream)
@@ -49,20 +57,25 @@ def read_warc(stream: Stream, source: str, options: ReadOptions) -> Iterator[Pag
             # All kinds of records: one that is cut off has none.
             for record in ArchiveIterator(whole, parse_http=False):
                 offset = record.stream_pos
-                for item in _pages(record, source, options):
-                    told = isinstance(item, PageError)
+                position = f"offset {offset}" + (f", record {record.record_id}" if record.record_id else "")
+                item = _item(record, source, position, options)
+                told = isinstance(item, PageError)
+                if item is not None:
                     yield item
             if not told and seekable and _cut_off(stream, offset):
-                yield PageError(source, f"offset {offset}", "the file is cut off at this record or behind it")
+                yield PageError(source, position, "the file is cut off at this record or behind it")
             return
+        except _CutOffError as error:
+            cause = str(error)
         except (OSError, ValueError, EOFError) as error:
-            after = _next_beginning(stream, offset + 1) if seekable else None
-            lost = "what came after it is lost" if after is None else f"reading goes on at offset {after}"
-            yield PageError(source, f"offset {offset}", f"damaged at this record or behind it ({error}): {lost}")
-            if after is None:
-                return
-            stream.seek(after)
-            offset = after
+            cause = f"damaged at this record or behind it ({_one_line(error)})"
+        after = _next_record(stream, offset + 1) if seekable else None
+        lost = "what came after it is lost" if after is None else f"reading goes on at offset {after}"
+        yield PageError(source, position, f"{cause}: {lost}")
+        if after is None:
+            return
+        stream.seek(after)
+        offset, position = after, f"offset {after}"
 
 
 class _Once:
@@ -91,7 +104,7 @@ def _cut_off(stream: Stream, offset: int) -> bool:
     """Whether the file ends before the record at `offset`, or one behind it, does: fastwarc passes over that."""
     stream.seek(offset)
     data = stream.read(_BITE)
-    if not data.startswith(_GZIP):
+    if not data.startswith(GZIP_MAGIC):
         end = stream.seek(0, io.SEEK_END)
         stream.seek(max(offset, end - _LONGEST_END))
         return data.startswith(b"WARC/") and not _END.search(stream.read(_LONGEST_END))
@@ -101,7 +114,7 @@ def _cut_off(stream: Stream, offset: int) -> bool:
         data = member.unconsumed_tail
         if member.eof:
             data = member.unused_data or stream.read(_BITE)
-            if not data.startswith(_GZIP[: len(data)]):
+            if not data.startswith(GZIP_MAGIC[: len(data)]):
                 return False
             member = zlib.decompressobj(_GZIP_BITS) if data else member
         elif not data:
@@ -109,57 +122,64 @@ def _cut_off(stream: Stream, offset: int) -> bool:
     return not member.eof
 
 
-def _next_beginning(stream: Stream, offset: int) -> int | None:
+def _next_record(stream: Stream, offset: int) -> int | None:
+    """Where the next whole WARC header begins: what looks like the beginning of one may be a compressed body."""
+    while True:
+        stream.seek(offset)
+        data = stream.read(_BITE)
+        for found in _BEGINNINGS.finditer(data):
+            if _is_record(stream, offset + found.start()):
+                return offset + found.start()
+        if len(data) <= _LONGEST_BEGINNING:
+            return None
+        offset += len(data) - _LONGEST_BEGINNING
+
+
+def _is_record(stream: Any, offset: int) -> bool:
+    from fastwarc.warc import ArchiveIterator
+
     stream.seek(offset)
-    rest = b""
-    while bite := stream.read(_BITE):
-        data = rest + bite
-        found = _BEGINNINGS.search(data)
-        if found:
-            return offset - len(rest) + found.start()
-        offset += len(bite)
-        rest = data[-_LONGEST_BEGINNING:]
-    return None
-
-
-def _pages(record: WarcRecord, source: str, options: ReadOptions) -> Iterator[Page | PageError]:
-    position = f"offset {record.stream_pos}"
-    if record.record_id is not None:
-        position += f", record {record.record_id}"
     try:
-        page = _page(record, options)
-    except (ValueError, OSError) as error:
-        yield PageError(source, position, str(error))
-    else:
-        if page is not None:
-            yield page
+        first = next(ArchiveIterator(stream, parse_http=False), None)
+    except (OSError, ValueError, EOFError):
+        return False
+    return first is not None and _has_header(first)
+
+
+def _has_header(record: WarcRecord) -> bool:
+    return None not in (record.headers.get("WARC-Type"), record.headers.get("Content-Length"))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:_LONGEST_CAUSE]
+
+
+def _item(record: WarcRecord, source: str, position: str, options: ReadOptions) -> Page | PageError | None:
+    try:
+        return _page(record, options)
+    except _CutOffError:
+        raise
+    except ValueError as error:
+        return PageError(source, position, _one_line(error))
 
 
 def _page(record: WarcRecord, options: ReadOptions) -> Page | None:
-    limit = options.max_page_bytes
-    kind = record.headers.get("WARC-Type")
-    if kind is None or record.headers.get("Content-Length") is None:
+    if not _has_header(record):
         raise ValueError("its WARC header is cut off")
+    kind = record.headers.get("WARC-Type")
     conversion = kind == "conversion"
-    if not conversion and kind != "response":
+    # Not what a name server answered, for one.
+    http = kind == "response" and (record.headers.get("Content-Type") or _HTTP).lower().startswith(_HTTP)
+    status = _status(record) if http else None
+    wanted = conversion or (status == 200 and (record.http_content_type or "text/html").lower() in _HTML_TYPES)
+    limit = options.max_page_bytes
+    data = _block(record, limit + 1 if wanted else 0)
+    if http and status is None:
+        raise ValueError("its HTTP header is missing or cut off")
+    if not wanted:
         return None
-    if not conversion:
-        if not (record.headers.get("Content-Type") or _HTTP).lower().startswith(_HTTP):
-            # What a name server answered, for one.
-            return None
-        record.parse_http()
-        status = record.http_headers.status_code if record.http_headers is not None else None
-        if status is None:
-            raise ValueError("its HTTP header is missing or cut off")
-        if status != 200 or (record.http_content_type or "text/html").lower() not in _HTML_TYPES:
-            return None
-    # It counts down as the record is read.
-    promised = record.content_length
-    data = _read(record.reader, limit)
-    if len(data) < promised:
-        raise ValueError(f"cut off: {len(data):,} of {promised:,} bytes are there")
-    if not conversion:
-        data = _decoded(data, record, limit)
+    if len(data) > limit:
+        raise ValueError(f"larger than {limit:,} bytes, the most a page may have")
     page_id = record.record_id or f"{record.stream_pos}"
     fields = {"date": record.headers.get("WARC-Date"), "truncated": record.headers.get("WARC-Truncated")}
     extra = {name: value for name, value in fields.items() if value is not None}
@@ -168,48 +188,30 @@ def _page(record: WarcRecord, options: ReadOptions) -> Page | None:
     url = url and url.strip("<>")
     if conversion:
         return Page(page_id, paragraphs_of_text(decode(data), options.text_mode), url, extra=extra)
+    transfer, encoding = (record.http_headers.get(f"{name}-Encoding") or "" for name in ("Transfer", "Content"))
+    data = decoded_body(data, transfer, encoding, limit, "truncated" in extra)
     page = page_of_html(data, page_id, record.http_charset)
     return Page(page_id, page.paragraphs, url or page.url, extra={**extra, **page.extra})
 
 
-def _decoded(data: bytes, record: WarcRecord, limit: int) -> bytes:
-    """The body as the server meant it: chunks joined, compression undone, never more than `limit` bytes."""
-    from fastwarc.stream_io import BrotliReader, ChunkedReader, ZstdReader
-
-    headers = record.http_headers
-    # Crawlers often store the body decoded and leave the headers as they were.
-    if "chunked" in (headers.get("Transfer-Encoding") or "").lower() and re.match(rb"[0-9a-fA-F]+\s*[;\r\n]", data):
-        data = _read(ChunkedReader(io.BytesIO(data)), limit)
-    encoding = (headers.get("Content-Encoding") or "").strip().lower()
-    if encoding in ("gzip", "x-gzip") and data.startswith(b"\x1f\x8b"):
-        return _inflated(data, _GZIP_BITS, limit)
-    if encoding == "deflate" and data[:1] == b"\x78":
-        return _inflated(data, _ZLIB_BITS, limit)
-    if encoding == "br":
-        return _read(BrotliReader(io.BytesIO(data)), limit)
-    if encoding == "zstd" and data.startswith(b"\x28\xb5\x2f\xfd"):
-        return _read(ZstdReader(io.BytesIO(data)), limit)
-    return data
-
-
-def _inflated(data: bytes, bits: int, limit: int) -> bytes:
-    member = zlib.decompressobj(bits)
+def _status(record: WarcRecord) -> int | None:
     try:
-        out = member.decompress(data, limit + 1)
-    except zlib.error as error:
-        raise ValueError(f"its compressed body is damaged: {error}") from error
-    if len(out) > limit:
-        raise ValueError(f"larger than {limit:,} bytes, the most a page may have")
-    if not member.eof:
-        raise ValueError(f"its compressed body is cut off after {len(out):,} bytes")
-    return out
+        record.parse_http()
+    except OSError as error:
+        # Where it is the file that is damaged, the rest of the record says so.
+        while record.reader.read(_BITE):
+            pass
+        raise ValueError(f"its HTTP header cannot be read ({error})") from error
+    return record.http_headers.status_code if record.http_headers is not None else None
 
 
-def _read(reader: object, limit: int) -> bytes:
-    parts, size = [], 0
-    while part := reader.read(min(_BITE, limit + 1 - size)):  # type: ignore[attr-defined]
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            raise ValueError(f"larger than {limit:,} bytes, the most a page may have")
-    return b"".join(parts)
+def _block(record: WarcRecord, most: int) -> bytes:
+    """The first `most` bytes of a record; it is read to its end, which alone shows whether all of it is there."""
+    promised, there = record.content_length, 0
+    data = bytearray()
+    while part := record.reader.read(_BITE):
+        there += len(part)
+        data += part[: most - len(data)]
+    if there < promised:
+        raise _CutOffError(f"cut off: {there:,} of {promised:,} bytes are there")
+    return bytes(data)

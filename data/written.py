@@ -33,6 +33,7 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def compressed(file: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
     """`file`, or what compresses into it. The same content gives the same bytes."""
+    suffix = suffix.lower()
     if suffix == ".gz":
         with gzip.GzipFile("", "wb", 6, file, mtime=0) as inner:
             yield inner  # type: ignore[misc]

@@ -35,7 +35,8 @@ def check_bundle(bundle: str | Path | None = None, *, threads: int | None = None
     folder = find_bundle(bundle)
     problems: list[str] = []
     pages = paragraphs = same = 0
-    for line in (folder / REFERENCE).read_text(encoding="utf-8").splitlines():
+    # Not `splitlines`: text in JSON may hold other ends of lines.
+    for line in (folder / REFERENCE).read_text(encoding="utf-8").strip("\n").split("\n"):
         row = json.loads(line)
         pages += 1
         page = Page.from_record({name: row[name] for name in _FIELDS if name in row}, "")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pagelabel import label_command
 from pagelabel.data.readers import EXTRAS
-from pagelabel.model.bundle import BundleError, find_bundle, read_bundle
+from pagelabel.model.bundle import PARAGRAPHS, BundleError, find_bundle, read_bundle
 from pagelabel.workers import WorkerError
 
 
@@ -43,19 +43,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _cleaning_up() -> Iterator[None]:
-    """Let a request to end (SIGTERM) take the way of an exception: temporary files are removed, workers ended."""
+    """Let a request to end (SIGTERM, or SIGHUP of a closed terminal) take the way of an exception: temporary files are
+    removed, workers ended."""
 
-    def end(*_: object) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
+    def end(number: int, _: object) -> None:
+        # Shell and kernel both tell of a closed terminal: the second time must not break off the cleaning up.
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, end)
+    numbers = [signal.SIGTERM]
+    # Windows has none, and nohup, which ignores it, lets a run outlive its terminal.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in before:
+        signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,6 +122,9 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
+    if args.threads is not None and args.threads < 1:
+        print(f"pagelabel: --threads should be at least 1, found {args.threads}", file=sys.stderr)
+        return 2
     from pagelabel.training.evaluate import evaluate
 
     print(evaluate(args.bundle, args.pages, args.output, threads=args.threads).to_text())
@@ -118,6 +132,12 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
+    # Before the imports, which take many seconds.
+    if (find_bundle(args.checkpoint) / PARAGRAPHS).is_file():
+        raise BundleError(
+            f"{args.checkpoint}: a bundle of a fast model; 'pagelabel export' takes flat models, as 'accurate', and "
+            "'python -m pagelabel.export.fast' checkpoints of the fast one"
+        )
     from pagelabel.export.export import export
 
     print(export(args.checkpoint, args.output, dev=args.dev))

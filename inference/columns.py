@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from typing import Any, BinaryIO
 
-from pagelabel.data.page import Page, is_unicode
+from pagelabel.data.page import FIELDS, Page, is_unicode
 
 _GROUP_PAGES = 500
 _GROUP_CHARACTERS = 32_000_000
-_OWN = ("id", "url", "paragraphs", "labels", "scores", "extra")
+_OWN = (*FIELDS, "extra")
 
 
 class ParquetSink:
     """Columns `id`, `url`, `paragraphs`, `labels`, `scores`, then the input's own.
 
     A field that in the first group of pages is text, a whole number, a number or true/false becomes a column of that
-    type. All others (lists, objects, fields that come later, values of another type) are kept as JSON in `extra`.
+    type, and `link` (see `pagelabel.data.page.Page.link`) one of lists of numbers. All
+    others (lists, objects, fields that come later, values of another type) are kept as JSON in `extra`.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -45,7 +46,7 @@ class ParquetSink:
 
         if self._types is None:
             self._types = _types(self._pages)
-        kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+        kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), list: pa.list_(pa.float64())}
         schema = pa.schema(
             [
                 ("id", pa.string()),
@@ -70,7 +71,7 @@ def _types(pages: list[Page]) -> dict[str, type]:
     for page in pages:
         for name, value in page.extra.items():
             found.setdefault(name, set()).add(type(value))
-    types: dict[str, type] = {}
+    types: dict[str, type] = {"link": list} if any(page.link is not None for page in pages) else {}
     for name, kinds in found.items():
         kinds.discard(type(None))
         kind = float if kinds == {int, float} else next(iter(kinds)) if len(kinds) == 1 else None
@@ -89,8 +90,8 @@ def _row(page: Page, types: dict[str, type]) -> dict[str, Any]:
     }
     rest = {}
     for name, value in page.extra.items():
-        if name in types and _fits(value, types[name]):
-            row[name] = _clean(value)
+        if name in types and (page.link is not None if types[name] is list else _fits(value, types[name])):
+            row[name] = page.link if types[name] is list else _clean(value)
         elif value is not None:
             rest[name] = value
     row["extra"] = json.dumps(rest) if rest else None

@@ -21,13 +21,17 @@ def mark_unsure(page: Page, min_score: float) -> Page:
 def keep_labels(page: Page, keep: Collection[str]) -> Page:
     """The page with those paragraphs only whose label is in `keep`; the number of the others is its field `dropped`.
 
-    The text that the paragraphs were cut from, where the page has one, becomes the kept ones, one a line.
+    What it counts already, from an earlier filter, is added to; a field `dropped` that is no count (a whole number from
+    0) is replaced. The text that the paragraphs were cut from, where the page has one, becomes the kept ones, one a
+    line. Raises ValueError on a page without labels.
     """
     if page.labels is None:
         raise ValueError(f"page {page.id!r} has no labels: label it first")
     chosen = [i for i, label in enumerate(page.labels) if label in keep]
     paragraphs = [page.paragraphs[i] for i in chosen]
-    extra = {**page.extra, "dropped": len(page.paragraphs) - len(chosen)}
+    earlier = page.extra.get("dropped")
+    counted = earlier if type(earlier) is int and earlier >= 0 else 0
+    extra = {**page.extra, "dropped": counted + len(page.paragraphs) - len(chosen)}
     if page.link is not None:
         extra["link"] = [page.link[i] for i in chosen]
     if page.source_field is not None:

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from pagelabel.data.page import ARTICLE_LABELS, Page, PageError
+from pagelabel.data.page import ARTICLE_LABELS, FIELDS, Page, PageError
 from pagelabel.data.readers import READERS, read_pages
-from pagelabel.data.sources import expand, is_remote, size_of
-from pagelabel.data.streams import MAX_PAGE_BYTES
+from pagelabel.data.sources import size_of
+from pagelabel.data.streams import COMPRESSED_SUFFIXES, MAX_PAGE_BYTES
 from pagelabel.data.written import replaced
 from pagelabel.filters import UNSURE, keep_labels, mark_unsure
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import BundleConfig, find_bundle, read_bundle
 from pagelabel.outputs import FORMATS, Writer, make_writer
+from pagelabel.places import UsageError, check_outputs, inputs_of
 from pagelabel.progress import Progress
 from pagelabel.runs import ShardedRun
 from pagelabel.sinks import open_sink
 from pagelabel.workers import Item, label_here, label_in_workers
 
 _SHARD_PAGES = 10_000
-
-
-class UsageError(ValueError):
-    """Options that do not go together."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--text-column", default="text", help="field or column to cut where there are no paragraphs (default: text)")
     add("--max-page-bytes", type=int, default=MAX_PAGE_BYTES, help="larger pages are errors (default: 64 MiB)")
-    add("--to", dest="format", choices=tuple(FORMATS), default="jsonl", help="output format (default: jsonl)")
+    add("--to", dest="format", choices=tuple(FORMATS), help="output format (default: by the output's name, else jsonl)")
     add("--keep", help="write paragraphs of these labels only (default: all; for --to text body,quote)")
     add("--drop", help="write no paragraphs of these labels")
     add("--min-score", type=float, default=0.0, help='labels with a lower score become "unsure", which is kept')
@@ -71,9 +67,11 @@ def run(args: argparse.Namespace) -> int:
     """0 if every page was labelled, 1 if any was not, 2 on wrong usage."""
     config = read_bundle(find_bundle(args.model))
     try:
-        _check_places(args)
+        _choose_format(args)
         keep = _kept_labels(args, config.labels)
         folder = _folder(args)
+        inputs = inputs_of(args.sources, folder)
+        check_outputs((args.output, args.errors), args.sources, inputs)
     except UsageError as error:
         print(f"pagelabel: {error}", file=sys.stderr)
         return 2
@@ -83,10 +81,10 @@ def run(args: argparse.Namespace) -> int:
         return page if keep is None else keep_labels(page, keep)
 
     def new_writer() -> Writer | None:
-        return None if args.format == "parquet" else make_writer(args.format, config.labels)
+        return None if args.format == "parquet" else make_writer(args.format, config.labels, min_score=args.min_score)
 
-    with Progress(args.sources) as progress:
-        items = progress.watch(_items(args, progress.opened))
+    with Progress(inputs) as progress:
+        items = progress.watch(_items(args, inputs, progress.opened))
         label: Callable[[Iterable[Item]], Generator[Item, None, None]]
         if args.workers > 1:
             label = partial(label_in_workers, model=args.model, workers=args.workers)
@@ -94,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
             label = partial(label_here, labeler=Labeler.load(args.model, threads=args.threads))
         if folder is not None:
             shards = ShardedRun(
-                folder, FORMATS[args.format], args.shard_pages or _SHARD_PAGES, _settings(args, config, keep)
+                folder, FORMATS[args.format], args.shard_pages or _SHARD_PAGES, _settings(args, inputs, config, keep)
             )
             if shards.done:
                 progress.say(f"pagelabel: {shards.done} shard(s) are there already")
@@ -107,16 +105,6 @@ def run(args: argparse.Namespace) -> int:
     return 1 if errors else 0
 
 
-def _check_places(args: argparse.Namespace) -> None:
-    """What is written into a folder that is read would be read, too."""
-    folders = [Path(source).resolve() for source in args.sources if not is_remote(source) and os.path.isdir(source)]
-    for written in (args.output, args.errors):
-        for folder in folders if written else ():
-            place = Path(written).resolve()
-            if place == folder or folder in place.parents:
-                raise UsageError(f"{written} is inside the input folder {folder} and would be read: write elsewhere")
-
-
 def _write_one(
     args: argparse.Namespace,
     items: Iterator[Item],
@@ -125,23 +113,36 @@ def _write_one(
     tell: Callable[[PageError], None],
 ) -> tuple[int, int]:
     pages = errors = 0
+    output = Path(args.output) if args.output else None
     with ExitStack() as stack:
         failed = stack.enter_context(replaced(args.errors)) if args.errors else None
-        sink = stack.enter_context(open_sink(Path(args.output) if args.output else None, new_writer()))
-        for item in items:
-            if isinstance(item, PageError):
-                errors += 1
-                tell(item)
-                if failed is not None:
-                    failed.write((item.to_json() + "\n").encode())
-            else:
-                pages += 1
-                sink.write(change(item))
+        with suppress(_NothingLabelledError), open_sink(output, new_writer()) as sink:
+            for item in items:
+                if isinstance(item, PageError):
+                    errors += 1
+                    tell(item)
+                    if failed is not None:
+                        failed.write((item.to_json() + "\n").encode())
+                else:
+                    pages += 1
+                    sink.write(change(item))
+            if errors and not pages and output is not None:
+                # A name that is mistyped must not empty the output of a run before.
+                raise _NothingLabelledError
     return pages, errors
 
 
-def _items(args: argparse.Namespace, opened: Callable[[str, io.BufferedReader], object]) -> Iterator[Item]:
-    for source in args.sources:
+class _NothingLabelledError(Exception):
+    """There is nothing to write."""
+
+
+def _items(
+    args: argparse.Namespace, inputs: Iterable[str | PageError], opened: Callable[[str, io.BufferedReader], object]
+) -> Iterator[Item]:
+    for source in inputs:
+        if isinstance(source, PageError):
+            yield source
+            continue
         yield from read_pages(
             source,
             args.reader,
@@ -150,6 +151,18 @@ def _items(args: argparse.Namespace, opened: Callable[[str, io.BufferedReader], 
             text_column=args.text_column,
             opened=opened,
         )
+
+
+def _choose_format(args: argparse.Namespace) -> None:
+    """Where no format is named, that of the output's name."""
+    if args.output == "-":
+        args.output = None
+    name = PurePath(args.output or "")
+    suffix = (name.with_suffix("") if name.suffix.lower() in COMPRESSED_SUFFIXES else name).suffix.lower()
+    if args.format is None:
+        args.format = next((name for name, ending in FORMATS.items() if ending == suffix), "jsonl")
+    elif (suffix == ".parquet") != (args.format == "parquet") and suffix in FORMATS.values():
+        raise UsageError(f"--to {args.format} does not go with the name {args.output}")
 
 
 def _kept_labels(args: argparse.Namespace, labels: tuple[str, ...]) -> list[str] | None:
@@ -162,8 +175,12 @@ def _kept_labels(args: argparse.Namespace, labels: tuple[str, ...]) -> list[str]
         value = getattr(args, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name.replace('_', '-')} should be at least 1, found {value}")
+    if args.text_column in FIELDS:
+        raise UsageError(f"--text-column: {args.text_column!r} is a field of its own, and no text to cut")
     for option in ("keep", "drop"):
         given = _names(getattr(args, option))
+        if given == []:
+            raise UsageError(f"--{option} names no label; labels are {', '.join(labels)}")
         unknown = sorted(set(given or ()) - set(labels))
         if unknown:
             raise UsageError(f"--{option}: unknown label {unknown[0]!r}; labels are {', '.join(labels)}")
@@ -197,9 +214,10 @@ def _folder(args: argparse.Namespace) -> Path | None:
     return Path(args.output) if folder else None
 
 
-def _settings(args: argparse.Namespace, config: BundleConfig, keep: list[str] | None) -> dict[str, Any]:
+def _settings(
+    args: argparse.Namespace, inputs: Iterable[str | PageError], config: BundleConfig, keep: list[str] | None
+) -> dict[str, Any]:
     """What decides the output of a run: resumed with anything else, its shards would not fit together."""
-    inputs = [name for source in args.sources for name in expand(source)]
     return {
         "inputs": [[str(name), size_of(name) if isinstance(name, str) else None] for name in inputs],
         "reader": args.reader,

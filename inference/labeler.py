@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pagelabel.data.page import Page
+from pagelabel.data.page import Page, PageError
 from pagelabel.flat import FlatModel
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.model.bundle import BundleConfig, find_bundle, read_bundle
@@ -39,8 +39,10 @@ class Labeler:
 
         `threads` is how many cores one run of the model uses; all by default. Use 1 in each of several processes.
         `cache` is how many paragraphs a fast model remembers between pages.
-        Raises BundleError when the folder is not a complete, unchanged bundle.
+        Raises BundleError when the folder is not a complete, unchanged bundle, and ValueError for less than one thread.
         """
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads should be at least 1, or None for all cores, found {threads}")
         folder = find_bundle(bundle)
         config = read_bundle(folder)
         if isinstance(config.encoding, EncodingConfig):
@@ -55,11 +57,17 @@ class Labeler:
     def label(self, page: Page | Sequence[str]) -> Page:
         """The page with labels and scores. A list of paragraphs makes a page of its own. A page's title
         (`extra["title"]`), address and links (`extra["link"]`, see `Page.link`) are read too, where the bundle's
-        encoding says so."""
+        encoding says so.
+
+        Raises ValueError for a PageError, as `read_pages` yields where a page cannot be read, and TypeError for what
+        else is no page: a record, one string in place of paragraphs, a paragraph or address that is no string.
+        """
         return next(self.label_pages([page]))
 
     def label_pages(self, pages: Iterable[Page | Sequence[str]]) -> Iterator[Page]:
-        """Label a stream of pages: order kept, memory bounded by a few thousand paragraphs and the largest page."""
+        """Label a stream of pages: order kept, memory bounded by a few thousand paragraphs and the largest page. Errors
+        as `label`, of the first item that is no page; up to a few thousand paragraphs before it are then not yielded.
+        """
         batch: list[Page] = []
         paragraphs = 0
         for number, item in enumerate(pages):
@@ -72,7 +80,7 @@ class Labeler:
         yield from self._label_batch(batch)
 
     def logits(self, page: Page | Sequence[str]) -> npt.NDArray[np.float32]:
-        """Raw logits of a page's paragraphs, float32 [N, labels]."""
+        """Raw logits of a page's paragraphs, float32 [N, labels]. Errors as `label`."""
         return self._logits([_page(page, 0)])[0]
 
     def _label_batch(self, pages: list[Page]) -> Iterator[Page]:
@@ -85,13 +93,38 @@ class Labeler:
         return [next(found) if page.paragraphs else np.empty((0, len(self.labels)), dtype=np.float32) for page in pages]
 
 
-def _page(page: Page | Sequence[str], number: int) -> Page:
-    if isinstance(page, Page):
-        return page
-    if isinstance(page, str):
-        raise TypeError("a page is a Page or a list of paragraphs, not one string; split it into paragraphs first")
-    paragraphs = list(page)
+def _page(item: Page | Sequence[str], number: int) -> Page:
+    if isinstance(item, PageError):
+        raise ValueError(
+            f"a page that could not be read cannot be labelled: {item}; "
+            "tell these apart first: isinstance(item, PageError)"
+        )
+    if isinstance(item, str):
+        raise TypeError(
+            f"page '{number}' should be a Page or a list of paragraphs, not one string; split it into paragraphs first"
+        )
+    if isinstance(item, Page):
+        page = item
+    elif isinstance(item, Mapping) or not isinstance(item, Iterable):
+        raise TypeError(
+            f"page '{number}' should be a Page or a list of paragraphs, found {type(item).__name__}; "
+            "of a record with 'paragraphs', pass Page.from_record(record, id)"
+        )
+    else:
+        page = Page(str(number), list(item))
+    _check(page)
+    return page
+
+
+def _check(page: Page) -> None:
+    """What a model would fail on without naming the page, or take for something else."""
+    paragraphs: object = page.paragraphs
+    if isinstance(paragraphs, str):
+        raise TypeError(f"page {page.id!r}: paragraphs are one string; split it into a list of paragraphs first")
+    if not isinstance(paragraphs, Sequence):
+        raise TypeError(f"page {page.id!r}: paragraphs should be a list of strings, found {type(paragraphs).__name__}")
     for place, paragraph in enumerate(paragraphs):
         if not isinstance(paragraph, str):
-            raise TypeError(f"paragraph {place} should be a string, found {type(paragraph).__name__}")
-    return Page(str(number), paragraphs)
+            raise TypeError(f"page {page.id!r}: paragraph {place} should be a string, found {type(paragraph).__name__}")
+    if page.url is not None and not isinstance(page.url, str):
+        raise TypeError(f"page {page.id!r}: url should be a string or None, found {type(page.url).__name__}")

@@ -8,6 +8,7 @@ from html import escape
 
 from pagelabel.data.page import Page
 from pagelabel.data.spans import paragraph_spans
+from pagelabel.filters import UNSURE
 
 _COLOURS = {"body": "#ffffff", "quote": "#e3f2e1", "promo": "#eeeeee", "teaser": "#dfeafc", "donation": "#fde2d2"}
 _OTHER_COLOUR = "#fff6cc"
@@ -78,7 +79,8 @@ class Html:
 
 class Dolma:
     """Attributes in the form of the Dolma toolkit: of every label the spans that have it, as character offsets into the
-    document's text (see `pagelabel.data.spans`) with their scores. Nothing is left out."""
+    document's text (see `pagelabel.data.spans`) with their scores. Nothing is left out, and every page has every label,
+    perhaps with no spans."""
 
     head = tail = ""
 
@@ -97,8 +99,11 @@ class Dolma:
 Writer = JsonLines | Text | Tsv | Html | Dolma
 
 
-def make_writer(name: str, labels: Collection[str]) -> Writer:
-    """The writer of a format that is text: any but Parquet."""
+def make_writer(name: str, labels: Collection[str], *, min_score: float = 0.0) -> Writer:
+    """The writer of a format that is text: any but Parquet. `labels` are the model's; with a `min_score` above 0,
+    "unsure" is a label of every page, as `mark_unsure` gives it. Raises KeyError for a format that is none."""
+    if min_score > 0:
+        labels = (*labels, UNSURE)
     makers: dict[str, Callable[[], Writer]] = {
         "jsonl": JsonLines,
         "text": Text,

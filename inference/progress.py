@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pagelabel.data.page import PageError
-from pagelabel.data.sources import expand, size_of
+from pagelabel.data.sources import size_of
 from pagelabel.workers import Item
 
 if TYPE_CHECKING:
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 class Progress:
     """A bar on a terminal: bytes read of all local input, pages and pages a second, time left."""
 
-    def __init__(self, sources: list[str]) -> None:
+    def __init__(self, inputs: Sequence[str | PageError]) -> None:
         self._hidden = not sys.stderr.isatty()
         sizes: list[int | None] = [None]
         if not self._hidden:
-            names = [name for source in sources for name in expand(source) if isinstance(name, str)]
-            sizes = [size_of(name) for name in names]
+            sizes = [size_of(name) for name in inputs if isinstance(name, str)]
         total = sum(size for size in sizes if size is not None) if None not in sizes else None
         self._bar: tqdm[None] | None = None
         if not self._hidden:
@@ -58,7 +57,9 @@ class Progress:
     def _show(self, bar: tqdm[None]) -> None:
         if self._file is not None and not self._file.closed:
             size = size_of(str(getattr(self._file, "name", "-"))) or 0
-            bar.update(max(0, self._before - size + self._file.tell() - bar.n))
+            # A pipe does not tell where it is.
+            at = self._file.tell() if self._file.seekable() else 0
+            bar.update(max(0, self._before - size + at - bar.n))
         seconds = bar.format_dict["elapsed"]
         bar.set_postfix_str(f"{self._pages:,} pages, {self._pages / max(seconds, 1e-9):.1f} pages/s", refresh=False)
 

@@ -98,6 +98,8 @@ class ShardedRun:
     def _check(self, file: Path, settings: dict[str, Any]) -> None:
         try:
             before = json.loads(file.read_text(encoding="utf-8"))
+            if not isinstance(before, dict):
+                raise ValueError("no JSON object")
         except ValueError as error:
             raise RunError(f"{file}: not readable ({error}): choose another folder") from error
         if before != settings:

@@ -45,6 +45,8 @@ def open_sink(path: Path | None, writer: Writer | None) -> Iterator[Sink]:
     if path is None:
         if writer is None:
             raise ValueError("Parquet cannot be written to standard output: name a file with -o")
+        if sys.stdout is None:
+            raise ValueError("standard output is closed: name a file with -o")
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
         sink: Sink = TextSink(sys.stdout, writer)
         yield sink

@@ -1,14 +1,17 @@
 import gzip
 import io
 import json
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import toy_pages, write_pages
 
-from pagelabel.cli import main
+from pagelabel.cli import _cleaning_up, main
 
 
 @pytest.fixture
@@ -181,3 +184,80 @@ def test_a_broken_bundle_is_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture
     for verb in ("info", "check"):
         assert main([verb, str(tmp_path)]) == 1
         assert "not a bundle" in capsys.readouterr().err
+
+
+HANGUP = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no terminals that hang up")
+
+
+def end_a_run(tiny_bundle: Path, folder: Path, number: signal.Signals, before: signal.Handlers) -> int:
+    """Exit code of a run that is sent `number` while it writes to a file in `folder`, and has one page to read after
+    that; `before` is what the signal does where the run is started."""
+    code = "import signal, sys\nsignal.signal(int(sys.argv[1]), int(sys.argv[2]))\n"
+    code += "from pagelabel.cli import main\nsys.exit(main(sys.argv[3:]))"
+    command = [sys.executable, "-c", code, str(int(number)), str(int(before)), "label", "-", "--from", "jsonl"]
+    command += ["--model", str(tiny_bundle), "-o", str(folder / "out.jsonl")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as run:
+        deadline = time.time() + 60
+        while not list(folder.iterdir()) and time.time() < deadline:
+            time.sleep(0.05)
+        assert [file.name for file in folder.iterdir()] == [f".out.jsonl.tmp{run.pid}"]
+        run.send_signal(number)
+        if before == signal.SIG_DFL:
+            return run.wait(30)
+        run.communicate(toy_pages(1)[0].to_json().encode(), 30)
+        return run.returncode
+
+
+@HANGUP
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_run_that_is_ended_leaves_nothing_behind(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
+    number = signal.Signals[name]
+    assert end_a_run(tiny_bundle, tmp_path, number, signal.SIG_DFL) == 128 + number
+    assert list(tmp_path.iterdir()) == []
+
+
+@HANGUP
+def test_a_run_under_nohup_outlives_its_terminal(tiny_bundle: Path, tmp_path: Path) -> None:
+    assert end_a_run(tiny_bundle, tmp_path, signal.SIGHUP, signal.SIG_IGN) == 0
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.fixture
+def hangups_end() -> Iterator[None]:
+    """As in a terminal, whatever these tests run under."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@HANGUP
+@pytest.mark.usefixtures("hangups_end")
+def test_cleaning_up_is_not_broken_off_by_the_next_signal() -> None:
+    steps = []
+
+    def run() -> None:
+        try:
+            signal.raise_signal(signal.SIGHUP)
+        finally:
+            for number in (signal.SIGHUP, signal.SIGTERM):
+                signal.raise_signal(number)
+                steps.append(number)
+
+    with pytest.raises(SystemExit) as ended, _cleaning_up():
+        run()
+    assert ended.value.code == 128 + signal.SIGHUP
+    assert len(steps) == 2
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+
+
+def test_export_tells_of_a_fast_bundle_before_it_imports_anything(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from pagelabel.cli import main
+assert main(["export", "fast", "-o", {str(tmp_path / "out")!r}, "--dev", "gone.jsonl"]) == 1
+assert "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("pagelabel: fast: a bundle of a fast model; 'pagelabel export' takes flat models")
+    assert "python -m pagelabel.export.fast" in done.stderr
+    assert list(tmp_path.iterdir()) == []

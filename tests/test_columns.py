@@ -86,3 +86,22 @@ def test_what_the_command_writes_reads_back(tiny_bundle: Path, tmp_path: Path) -
 def test_a_field_whose_name_is_no_unicode_is_kept() -> None:
     (row,) = rows([Page("a", ["One"], extra={"\ud800": "x"})])
     assert json.loads(str(row["extra"])) == {"\ud800": "x"}
+
+
+def test_links_and_other_fields_come_back_as_they_were(tmp_path: Path) -> None:
+    pages = [
+        Page("a", ["x", "y"], labels=["body", "promo"], scores=[0.5, 1.0], extra={"link": [0, 62.5], "tags": ["t"]}),
+        Page("b", ["x"], labels=["body"], scores=[0.5], extra={"link": "no list"}),
+        Page("c", ["x"], labels=["body"], scores=[0.5]),
+    ]
+    for name in ("1.parquet", "2.parquet"):
+        with (tmp_path / name).open("wb") as file:
+            sink = ParquetSink(file)
+            for page in pages:
+                sink.write(page)
+            sink.close()
+        pages = [page for page in read_pages(str(tmp_path / name)) if isinstance(page, Page)]
+        assert [page.link for page in pages] == [[0, 62.5], None, None]
+        assert pages[0].extra["tags"] == ["t"]
+        assert "extra" not in pages[0].extra
+        assert pages[1].extra["link"] == "no list"

@@ -7,6 +7,7 @@ from conftest import toy_pages, write_pages
 
 from pagelabel.cli import main
 from pagelabel.data.page import Page
+from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import read_bundle
 from pagelabel.model.labels import LABELS
 from pagelabel.training.evaluate import Evaluation, evaluate
@@ -114,3 +115,40 @@ def test_other_label_sets_have_no_article() -> None:
     assert evaluation.summary()["article_word_f1"] is None
     assert evaluation.summary()["f1"] == {"keep": 1.0, "drop": 1.0}
     assert "keep" in evaluation.to_text()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "file",
+        "file/new",
+        pytest.param("/proc", marks=pytest.mark.skipif(not Path("/proc/self").exists(), reason="no such folder")),
+    ],
+)
+def test_a_folder_that_cannot_be_written_to_is_told_before_pages_are_labelled(
+    tiny_bundle: Path,
+    dev: str,
+    tmp_path: Path,
+    place: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(Labeler, "label_pages", lambda *_: pytest.fail("labelled first"))
+    assert main(["evaluate", str(tiny_bundle), dev, "-o", str(tmp_path / place)]) == 1
+    assert f"{tmp_path / place}: not a folder that can be written to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("threads", ["0", "-3"])
+def test_less_than_one_thread_is_wrong_usage(
+    tiny_bundle: Path, dev: str, threads: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(tiny_bundle), dev, "--threads", threads]) == 2
+    assert f"--threads should be at least 1, found {threads}" in capsys.readouterr().err
+
+
+def test_pages_of_one_label_are_scored_without_a_warning() -> None:
+    pages = [Page("a", ["one", "two"], labels=["promo", "promo"], extra={"kind": "menu", "doubt": [0]})]
+    evaluation = Evaluation.of(pages, [replace(pages[0], scores=[0.9, 0.6])], LABELS)
+    assert evaluation.all.macro_f1 == evaluation.by_kind["menu"].macro_f1 == 1
+    assert [row.macro_f1 for row in evaluation.coverage if row.macro_f1 is not None] == [1] * 6

@@ -32,3 +32,14 @@ def test_what_is_not_sure_can_be_kept() -> None:
 def test_a_page_without_labels_is_refused() -> None:
     with pytest.raises(ValueError, match="label it first"):
         keep_labels(Page("p", ["One"]), ("body",))
+
+
+def test_what_several_filters_dropped_adds_up() -> None:
+    kept = keep_labels(keep_labels(PAGE, ("body", "promo")), ("body",))
+    assert kept.extra == {"n": 1, "dropped": 2}
+
+
+@pytest.mark.parametrize("own", ["yes", True, -1, 2.5, None, [1]])
+def test_a_field_of_that_name_that_is_no_count_is_replaced(own: object) -> None:
+    page = Page("p", ["One", "Two"], None, ["body", "promo"], None, {"dropped": own})
+    assert keep_labels(page, ("body",)).extra == {"dropped": 1}

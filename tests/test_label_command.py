@@ -141,6 +141,12 @@ def test_pages_that_are_too_large_are_told(label, tmp_path: Path) -> None:  # ty
         (["--min-score", "1.5"], "--min-score should be 0 to 1"),
         (["-o", "out/", "--errors", "e.jsonl"], "leave --errors out"),
         (["-o", "out/", "-"], "cannot be read again"),
+        (["--keep", ""], "--keep names no label"),
+        (["--text-column", "url"], "'url' is a field of its own"),
+        (["--to", "parquet", "-o", "x.jsonl"], "does not go with the name x.jsonl"),
+        (["--to", "jsonl", "-o", "x.parquet"], "does not go with the name x.parquet"),
+        (["-o", "x.jsonl", "--errors", "x.jsonl"], "need a file each"),
+        (["--errors", "pages.jsonl"], "is an input, too"),
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_done(  # type: ignore[no-untyped-def]
@@ -164,3 +170,74 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(tiny_bundle: Path, tmp_pat
         stderr = process.stderr.read()
     assert process.returncode == 1
     assert stderr == b""
+
+
+def test_an_output_of_before_is_not_emptied_where_nothing_was_labelled(label, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    before, errors = tmp_path / "out.jsonl", tmp_path / "errors.jsonl"
+    before.write_text("precious\n")
+    code, _, err = label(tmp_path / "nope.jsonl", "-o", before, "--errors", errors)
+    assert code == 1
+    assert "0 page(s) labelled" in err
+    assert before.read_text() == "precious\n"
+    assert json.loads(errors.read_text())["source"].endswith("nope.jsonl")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "magic"),
+    [
+        (["-o", "x.parquet"], b"PAR1"),
+        (["-o", "x.tsv"], b"page\t"),
+        (["-o", "x.html.gz"], b"\x1f\x8b"),
+        (["-o", "x.jsonl.GZ"], b"\x1f\x8b"),
+        (["-o", "x.out"], b'{"id"'),
+        (["-o", "x.out", "--to", "tsv"], b"page\t"),
+        (["-o", "x.jsonl", "--to", "dolma"], b'{"id"'),
+    ],
+)
+def test_the_format_is_that_of_the_name(  # type: ignore[no-untyped-def]
+    label, source: str, options: list[str], magic: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert label(source, *options)[0] == 0
+    assert Path(options[1]).read_bytes().startswith(magic)
+
+
+def test_standard_output_has_a_name(label, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    assert label(source, "-o", "-")[1] == label(source)[1] != ""
+    assert not Path("-").exists()
+
+
+def test_a_run_over_a_pattern_goes_on(label, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    write_pages(tmp_path / "pages.jsonl", toy_pages(3))
+    assert label("**/*.jsonl", "-o", "labels/")[0] == 0
+    code, _, err = label("**/*.jsonl", "-o", "labels/")
+    assert code == 0
+    assert "1 shard(s) are there already" in err
+
+
+def test_a_pipe_does_not_tell_how_far_it_is(tiny_bundle: Path, tmp_path: Path) -> None:
+    """On a terminal, where a bar shows it."""
+    source = write_pages(tmp_path / "pages.jsonl", toy_pages(40))
+    master, terminal = os.openpty()
+    command = [sys.executable, "-m", "pagelabel", "label", "--from", "jsonl", "/dev/stdin", "--model", str(tiny_bundle)]
+    with subprocess.Popen(["cat", source], stdout=subprocess.PIPE) as pipe:
+        done = subprocess.run(command, stdin=pipe.stdout, stdout=subprocess.PIPE, stderr=terminal, timeout=100)
+    os.close(terminal)
+    os.close(master)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 40
+
+
+def test_a_closed_output_or_input_is_told(tiny_bundle: Path, tmp_path: Path) -> None:
+    source = write_pages(tmp_path / "pages.jsonl", toy_pages(1))
+    command = f"{sys.executable} -m pagelabel label {source} --model {tiny_bundle} >&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    assert done.stderr == "pagelabel: standard output is closed: name a file with -o\n"
+    command = f"{sys.executable} -m pagelabel label - --model {tiny_bundle} <&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("pagelabel: -: standard input is closed\n")

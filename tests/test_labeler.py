@@ -7,7 +7,7 @@ from conftest import toy_pages
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pagelabel import BundleError, Labeler, Page
+from pagelabel import BundleError, Labeler, Page, PageError
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +101,34 @@ def test_logits_are_a_row_a_paragraph(labeler: Labeler) -> None:
 def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="not a bundle"):
         Labeler.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("item", "error", "words"),
+    [
+        (PageError("a.jsonl", "line 7", "not JSON"), ValueError, r"a\.jsonl: line 7: not JSON; .*isinstance"),
+        (Page("a", "hello there"), TypeError, "page 'a': paragraphs are one string; split it"),
+        (Page("a", None), TypeError, "page 'a': paragraphs should be a list of strings, found NoneType"),
+        (Page("a", ["b", None]), TypeError, "page 'a': paragraph 1 should be a string, found NoneType"),
+        (Page("a", [5]), TypeError, "page 'a': paragraph 0 should be a string, found int"),
+        (Page("a", ["b"], url=5), TypeError, "page 'a': url should be a string or None, found int"),
+        (["b", 5], TypeError, "page '1': paragraph 1 should be a string, found int"),
+        ({"paragraphs": ["b"]}, TypeError, r"page '1' .* found dict; .* Page\.from_record\(record, id\)"),
+        (None, TypeError, "page '1' should be a Page or a list of paragraphs, found NoneType"),
+    ],
+)
+def test_what_is_no_page_is_refused_by_name(labeler: Labeler, item: object, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        list(labeler.label_pages([["One"], item]))  # type: ignore[list-item]
+
+
+def test_paragraphs_can_be_a_tuple(labeler: Labeler) -> None:
+    texts = tuple(toy_pages(1)[0].paragraphs)
+    page = labeler.label(Page("a", texts))  # type: ignore[arg-type]
+    assert page.labels == labeler.label(texts).labels == toy_pages(1)[0].labels
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_less_than_one_thread_is_refused(tiny_bundle: Path, threads: int) -> None:
+    with pytest.raises(ValueError, match=f"threads should be at least 1, or None for all cores, found {threads}"):
+        Labeler.load(tiny_bundle, threads=threads)

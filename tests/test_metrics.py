@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score
+from sklearn.metrics import confusion_matrix, f1_score
 
 from pagelabel.data.page import Page
 from pagelabel.model.labels import LABELS
@@ -244,3 +244,16 @@ def test_drop_doubt_outside_the_page(doubt):
     gold[0].extra["doubt"] = doubt
     with pytest.raises(ValueError, match="page 'a': 'doubt' should be a list of indexes within its 3"):
         drop_doubt(gold, given_)
+
+
+@given(PAIRS)
+def test_confusion_is_that_of_scikit_learn(pairs):
+    gold, given_ = ([row[i] for rows in pairs for row in rows] for i in range(2))
+    expected = confusion_matrix(gold, given_, labels=LABELS)
+    assert np.array_equal(score(*paired(pairs), LABELS, resamples=1).confusion, expected)
+
+
+def test_a_single_label_makes_no_warning():
+    gold, given_ = [page("a", ["promo"] * 3)], [page("a", ["promo"] * 3, [0.9, 0.8, 0.6])]
+    assert score(gold, given_, ("promo",)).confusion == ((3,),)
+    assert [row.macro_f1 for row in coverage_curve(gold, given_, [0, 0.7, 0.95])] == [1, 1, None]

@@ -79,3 +79,13 @@ def test_labels_below_the_least_score_become_unsure() -> None:
     assert page.labels == ["body", "quote", "unsure"]
     assert "unsure 0.50" in write("html", page)
     assert mark_unsure(make_page(), 0.0) == make_page()
+
+
+def test_dolma_has_every_label_of_the_run_on_every_page() -> None:
+    page = make_page()
+    for min_score in (0.0, 0.1, 0.7):
+        writer = make_writer("dolma", LABELS, min_score=min_score)
+        attributes = json.loads(writer.page(mark_unsure(page, min_score)))["attributes"]
+        names = [*LABELS, "unsure"] if min_score else list(LABELS)
+        assert list(attributes) == [f"pagelabel__{name}" for name in names]
+        assert len(attributes.get("pagelabel__unsure", [])) == (min_score == 0.7)

@@ -141,3 +141,20 @@ def test_text_without_its_mark_is_text(tmp_path: Path) -> None:
     (cut,) = read_pages(write(pa.table({"text": [b"One\n\nTwo"]}), tmp_path / "text.parquet"))
     assert isinstance(cut, Page)
     assert cut.paragraphs == ["One", "Two"]
+
+
+def test_a_column_that_stands_there_twice_is_told(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"]), pa.array(["c"])], names=["text", "text", "id"])
+    pq.write_table(table, tmp_path / "twice.parquet")
+    (found,) = read_pages(str(tmp_path / "twice.parquet"))
+    assert isinstance(found, PageError)
+    assert "the column 'text' stands there twice" in found.cause
+
+
+def test_ids_that_are_whole_numbers_with_gaps_are_ids(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": pa.array([3.0, None, 1.5]), "text": ["x", "y", "z"]}), tmp_path / "ids.parquet")
+    first, second, third = read_pages(str(tmp_path / "ids.parquet"))
+    assert isinstance(first, Page)
+    assert isinstance(second, Page)
+    assert (first.id, second.id.endswith("ids.parquet:1")) == ("3", True)
+    assert isinstance(third, PageError)

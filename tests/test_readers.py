@@ -165,3 +165,23 @@ def test_an_unknown_reader_or_option_is_refused_at_once() -> None:
         read_pages("x", "pdf")
     with pytest.raises(ValueError, match="text_mode"):
         read_pages("x", text_mode="words")  # type: ignore[arg-type]
+
+
+def test_a_source_can_be_a_path(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one")
+    for source in (tmp_path, tmp_path / "a.txt"):
+        assert list(read_pages(source)) == list(read_pages(str(source)))
+    with pytest.raises(TypeError, match="PathLike object, not list"):
+        read_pages(["a.txt"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.warc"])
+def test_an_empty_file_holds_no_pages_and_an_empty_compressed_one_is_told(tmp_path: Path, name: str) -> None:
+    if name == "x.warc":
+        pytest.importorskip("fastwarc")
+    for suffix in ("", ".gz", ".zst"):
+        (tmp_path / (name + suffix)).write_bytes(b"")
+    assert list(read_pages(str(tmp_path / name))) == []
+    for suffix in (".gz", ".zst"):
+        (error,) = read_pages(str(tmp_path / (name + suffix)))
+        assert "it is empty" in str(error)

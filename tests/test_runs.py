@@ -228,3 +228,10 @@ def test_a_source_that_can_be_read_only_now_does_not_shift_the_others(
     assert main(options) == 1
     assert "a.jsonl: could not be read then, and can be now" in capsys.readouterr().err
     assert content(folder) == before
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "{"])
+def test_settings_that_cannot_be_read_are_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(RunError, match=r"run\.json: not readable"):
+        ShardedRun(tmp_path, ".jsonl", 10, {})

@@ -65,3 +65,10 @@ def test_a_text_survives_beside_its_paragraphs() -> None:
     page = page_of_record({"id": "x", "text": "One\nTwo", "source": "s"}, "x", ReadOptions())
     assert page.paragraphs == ["One", "Two"]
     assert json.loads(page.to_json()) == {"id": "x", "paragraphs": ["One", "Two"], "text": "One\nTwo", "source": "s"}
+
+
+def test_a_mark_that_was_wrongly_decoded_is_part_of_its_span() -> None:
+    text = " He waited\x85 \nthen left.\n"
+    page = Page("p", paragraphs_of_text(text), extra={"text": text}, source_field="text")
+    assert page.paragraphs == ["He waited…", "then left."]
+    assert [text[start:end] for start, end in paragraph_spans(page)] == ["He waited\x85", "then left."]

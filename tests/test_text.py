@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pagelabel.data.text import clean, decode, paragraphs_of_text
+from pagelabel.data.text import clean, decode, lines_of, paragraphs_of_text
 
 PROSE = [
     "The ferry left at six in the morning with eleven people, two dogs and a piano on board, and by noon the line for "
@@ -204,3 +204,15 @@ def test_any_bytes_decode_or_are_binary(data: bytes) -> None:
         assert all(paragraphs_of_text(text))
         return
     assert "binary" in cause
+
+
+def test_a_mark_that_was_wrongly_decoded_ends_no_line() -> None:
+    assert paragraphs_of_text("He waited\x85 and then\r\nhe left.\x85") == ["He waited… and then", "he left.…"]
+    assert paragraphs_of_text("Han bor i \xc3\x85lesund.") == ["Han bor i Ålesund."]
+
+
+@given(st.text(st.sampled_from("ab \n\r\v\f\x1c\x1d\x1e\x1f\u2028\u2029é")))
+def test_lines_are_those_of_python(text: str) -> None:
+    assert lines_of(text) == text.splitlines(keepends=True)
+    with_mark = lines_of(text + "x\x85y")
+    assert with_mark == [*lines_of(text + "x")[:-1], lines_of(text + "x")[-1] + "\x85y"]

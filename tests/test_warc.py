@@ -1,6 +1,7 @@
 import gzip
 import io
 import os
+import re
 import sys
 import zlib
 from collections.abc import Callable
@@ -30,6 +31,14 @@ def record(number: int, kind: str, payload: bytes) -> bytes:
 def response(number: int, body: bytes, headers: str = "", status: str = "200 OK", kind: str = "text/html") -> bytes:
     head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{headers}\r\n"
     return record(number, "response", head.encode() + body)
+
+
+def truncated(written: bytes) -> bytes:
+    return written.replace(b"WARC-Date", b"WARC-Truncated: length\r\nWARC-Date")
+
+
+def too_long(written: bytes, by: int = 90_000) -> bytes:
+    return re.sub(rb"Content-Length: (\d+)", lambda found: b"Content-Length: %d" % (int(found[1]) + by), written)
 
 
 def html(number: int) -> bytes:
@@ -195,19 +204,97 @@ def test_empty_lines_at_the_end_are_no_loss(tmp_path: Path, end: bytes) -> None:
 @pytest.mark.parametrize(
     ("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)], ids=["gzip", "deflate"]
 )
-def test_a_compressed_body_that_is_cut_off_is_told(
+def test_a_compressed_body_that_is_cut_off_is_told_unless_the_crawler_cut_it(
     tmp_path: Path, encoding: str, compress: Callable[[bytes], bytes]
 ) -> None:
     body = compress(html(1) * 50)
     whole = response(1, body, f"Content-Encoding: {encoding}\r\n")
     cut = response(2, body[:-10], f"Content-Encoding: {encoding}\r\n")
-    page, error = read(whole + cut, tmp_path)
+    page, error, part = read(whole + cut + truncated(cut), tmp_path)
     assert isinstance(page, Page)
     assert isinstance(error, PageError)
-    assert "compressed body is cut off" in error.cause
+    assert f"its {encoding} body is cut off after" in error.cause
+    assert isinstance(part, Page)
+    assert 50 < len(part.paragraphs) <= len(page.paragraphs)
+    assert part.extra["truncated"] == "length"
 
 
 def test_what_the_crawler_cut_is_told_with_the_page(tmp_path: Path) -> None:
-    cut = response(1, html(1)).replace(b"WARC-Date", b"WARC-Truncated: length\r\nWARC-Date")
-    pages = read(cut + response(2, html(2)), tmp_path)
+    pages = read(truncated(response(1, html(1))) + response(2, html(2)), tmp_path)
     assert [page.extra.get("truncated") for page in pages if isinstance(page, Page)] == ["length", None]
+
+
+def read_pipe(data: bytes, monkeypatch: pytest.MonkeyPatch) -> list[Page | PageError]:
+    ends = os.pipe()
+    with os.fdopen(ends[1], "wb") as writer:
+        writer.write(data)
+    with os.fdopen(ends[0], "rb") as reader:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(reader))
+        return list(read_pages("-", "warc"))
+
+
+@pytest.mark.parametrize("name", COMPRESS)
+@pytest.mark.parametrize("kind", ["text/html", "application/pdf"])
+def test_a_record_that_states_too_much_swallows_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str
+) -> None:
+    before, after = COMPRESS[name](response(1, html(1))), COMPRESS[name](response(3, html(3)))
+    wrong = COMPRESS[name](too_long(response(2, html(2), kind=kind)))
+    first, error, last = read(before + wrong + after, tmp_path, name)
+    assert isinstance(error, PageError)
+    assert error.position == f"offset {len(before)}, record <urn:uuid:{2:032}>"
+    assert "cut off: " in error.cause
+    assert error.cause.endswith(f"reading goes on at offset {len(before + wrong)}")
+    urls = [page.url for page in (first, last) if isinstance(page, Page)]
+    assert urls == ["https://river.example/1", "https://river.example/3"]
+    # Nobody goes back in a pipe.
+    assert read_pipe(before + wrong + after, monkeypatch) == [
+        first,
+        PageError("-", error.position, error.cause.split(": reading")[0] + ": what came after it is lost"),
+    ]
+
+
+def test_nothing_in_a_large_record_hides_how_much_of_it_is_there(tmp_path: Path) -> None:
+    error, page = read(too_long(response(1, html(1) * 90)) + response(2, html(2)), tmp_path, max_page_bytes=1000)
+    assert "reading goes on" in str(error)
+    assert isinstance(page, Page)
+
+
+@pytest.mark.parametrize("name", ["x.warc", "x.warc.gz"])
+def test_a_file_that_ends_inside_its_last_record_gives_one_error_there(tmp_path: Path, name: str) -> None:
+    # As stored, the body looks like the beginning of a compressed record; and a page may be about WARC files.
+    body = gzip.compress(html(2) + os.urandom(999)) + b"WARC/1.0\r\n" * 9
+    members = [response(1, html(1)), response(2, body, "Content-Encoding: gzip\r\n")]
+    cut = b"".join(map(COMPRESS[name], members))[:-50]
+    page, error = read(cut, tmp_path, name)
+    assert isinstance(page, Page)
+    assert isinstance(error, PageError)
+    assert error.position == f"offset {len(COMPRESS[name](members[0]))}, record <urn:uuid:{2:032}>"
+    assert "cut off: " in error.cause
+    assert error.cause.endswith("what came after it is lost")
+
+
+def test_damage_is_told_once_and_not_again_where_nothing_begins(tmp_path: Path) -> None:
+    members = [response(i, gzip.compress(html(i)), "Content-Encoding: gzip\r\n") for i in range(3)]
+    members[1] = members[1].replace(b"WARC/1.0", b"XXXX/1.0")
+    items = read(b"".join(members), tmp_path)
+    assert [isinstance(item, Page) for item in items] == [True, False, True]
+
+
+def test_an_error_message_quotes_no_page(tmp_path: Path) -> None:
+    chunks = response(1, b"5\r\n<p>He\r\n" + b"word " * 9999, "Transfer-Encoding: chunked\r\n")
+    endless = response(2, html(2), f"X: {'x' * 99_999}\r\n")
+    damaged = b"word " * 9999 + b"\r\n\r\n"
+    items = read(chunks + endless + damaged + response(3, html(3)), tmp_path)
+    *errors, page = items
+    assert [isinstance(item, PageError) and len(item.cause) < 400 for item in errors] == [True] * 3
+    assert not any("\n" in str(error) for error in errors)
+    assert isinstance(page, Page)
+
+
+def test_a_cut_chunked_body_is_told_unless_the_crawler_cut_it(tmp_path: Path) -> None:
+    cut = response(1, chunked(html(1) + b"<p>And more")[:-12], "Transfer-Encoding: chunked\r\n")
+    error, page = read(cut + truncated(cut), tmp_path)
+    assert "its chunked body is cut off" in str(error)
+    assert isinstance(page, Page)
+    assert page.paragraphs[:2] == ["Skip to content", "Story number 1"]

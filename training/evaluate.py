@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,14 +81,17 @@ def evaluate(
     bundle: str | Path | None, files: Sequence[str], output: Path | None, *, threads: int | None = None
 ) -> Evaluation:
     """Label the pages of `files` and score them. With `output`, writes `evaluation.json`, `confusion.png` and
-    `reliability.png` there. Raises ValueError on pages that cannot be scored and BundleError on a broken bundle.
+    `reliability.png` there. `threads` as `Labeler.load`. Raises ValueError on pages that cannot be scored and on less
+    than one thread, BundleError on a broken bundle, and OSError, before anything is labelled, where `output` is no
+    folder that can be written to.
     """
     labeler = Labeler.load(bundle, threads=threads)
     pages = load_pages(files, labeler.labels)
+    if output is not None:
+        _make_folder(output)
     bar = tqdm(labeler.label_pages(pages), total=len(pages), unit="page", disable=not sys.stderr.isatty())
     evaluation = Evaluation.of(pages, list(bar), labeler.labels)
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
         record = {"files": list(files), "bundle": labeler.config.sha256, **evaluation.to_dict()}
         temporary = output / "evaluation.json.tmp"
         temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -96,3 +100,13 @@ def evaluate(
         if evaluation.all.calibration is not None:
             save_reliability(evaluation.all, output / "reliability.png")
     return evaluation
+
+
+def _make_folder(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        # A folder that is there already may take no files.
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise OSError(f"{output}: not a folder that can be written to: {error.strerror}") from error

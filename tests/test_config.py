@@ -86,29 +86,19 @@ def test_the_resolved_config_holds_every_setting() -> None:
     values = TrainingConfig().to_dict()
     assert values["optim"]["encoder_rate"] == 1e-4
     parts = {"data", "encoding", "augment", "optim"}
-    assert set(values) == {"name", "base", "layers", "probabilities", "labels", "seed"} | parts
+    assert set(values) == {"name", "base", "layers", "labels", "seed"} | parts
 
 
 def test_a_setting_that_a_run_did_not_have_yet_stands_at_its_default() -> None:
     stored = json.loads(json.dumps(TrainingConfig(seed=3).to_dict()))
     assert same_settings(stored, TrainingConfig(seed=3))
     assert not same_settings(stored, TrainingConfig(seed=4))
-    del stored["probabilities"], stored["augment"]["skip_known"], stored["encoding"]
+    del stored["layers"], stored["augment"]["hide_links"], stored["encoding"]
     assert same_settings(stored, TrainingConfig(seed=3))
     assert not same_settings(stored, TrainingConfig(seed=3, augment=AugmentConfig(hide_links=0.1)))
     assert not same_settings(stored, TrainingConfig(seed=3, encoding=EncodingSettings(links=True)))
     assert not same_settings(stored | {"gone": 1}, TrainingConfig(seed=3))
     assert not same_settings(stored | {"augment": stored["augment"] | {"gone": 1}}, TrainingConfig(seed=3))
-
-
-def test_known_paragraphs_and_how_often_they_are_skipped_are_set_together(tmp_path: Path) -> None:
-    file = tmp_path / "c.toml"
-    for text in ("probabilities = 'p'", "[augment]\nskip_known = 0.5"):
-        file.write_text(text)
-        with pytest.raises(ValueError, match="need each other"):
-            load_config(file)
-    file.write_text("probabilities = 'p'\n[augment]\nskip_known = 0.5")
-    assert load_config(file).probabilities == str(tmp_path / "p")
 
 
 def test_other_labels_come_in_the_order_of_the_config(tmp_path: Path) -> None:

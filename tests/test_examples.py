@@ -174,24 +174,11 @@ def test_windows_of_one_label_are_skipped_as_often_as_asked(encoder: Encoder) ->
     assert {example.row for example in training_plan(rows, encoder, config)} == {1, 2}
 
 
-def test_windows_of_nothing_new_are_skipped_as_often_as_asked(encoder: Encoder) -> None:
-    pages = [
-        Page("known", ["one", "two"], labels=["promo", "body"]),
-        Page("new", ["one", "two"], labels=["promo", "body"]),
-        Page("unread", ["one", "two"], labels=["promo", "body"]),
-    ]
+def test_a_text_that_is_no_unicode_is_learnt_as_it_is_labelled(encoder: Encoder) -> None:
+    pages = [Page("a", ["one \ud83d two"], labels=["body"]), Page("b", ["one ? two"], labels=["body"])]
     rows = tokenized(pages, encoder, LABELS, 0.5)
-    known = [[True, True], [True, False], None]
-
-    def taken(share: float) -> list[int]:
-        augment = replace(still(), skip_known=share)
-        config = TrainingConfig(probabilities="p", augment=augment, optim=OptimConfig(epochs=40, batch_windows=1))
-        return [example.row for example in training_plan(rows, encoder, config, known)]
-
-    assert set(taken(1)) == {1, 2}
-    half = taken(0.5)
-    assert half.count(1) == half.count(2) == 40
-    assert 5 < half.count(0) < 35
+    assert rows["pieces"][0] == rows["pieces"][1]
+    assert rows["paragraphs"] == [["one ? two"], ["one ? two"]]
 
 
 def test_a_paragraph_in_doubt_weighs_less(encoder: Encoder) -> None:

@@ -15,11 +15,11 @@ from pagelabel.training.fast_config import load_fast_config
 @pytest.mark.parametrize(
     ("load", "more", "names"),
     [
-        (load_config, "[augment]\nskip_known = 0.5", {"probabilities": "p.safetensors"}),
+        (load_config, "", {}),
         (
             load_fast_config,
-            'states = "runs/s.safetensors"\nsentences = "x.parquet"\nteacher = "runs/best"',
-            {"probabilities": "p.safetensors", "states": "s.safetensors", "sentences": "x.parquet", "teacher": "runs"},
+            'probabilities = "p.safetensors"\nstates = "s.safetensors"\nsentences = "x.parquet"\nteacher = "r/best"',
+            {"probabilities": "p.safetensors", "states": "s.safetensors", "sentences": "x.parquet", "teacher": "r"},
         ),
     ],
 )
@@ -28,7 +28,7 @@ def test_the_settings_of_a_run_tell_no_path_of_the_machine(
 ) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "runs" / "before" / "best").mkdir(parents=True)
     (tmp_path / "c.toml").write_text(
-        f'base = "runs/before/best"\nprobabilities = "runs/p.safetensors"\n{more}\n'
+        f'base = "runs/before/best"\n{more}\n'
         '[data]\ntrain = ["a/train.jsonl"]\ndev = ["a/dev.jsonl"]\ncorrections = "a/c.jsonl"\n'
     )
     settings = load(tmp_path / "c.toml").to_dict()

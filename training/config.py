@@ -64,11 +64,10 @@ class PageAugment:
 @dataclass(frozen=True, slots=True)
 class AugmentConfig(PageAugment):
     """`mask_tokens` is the share of tokens that are masked, `skip_uniform` how often a window of one label alone is
-    left out, `skip_known` one of nothing that is new, see `pagelabel.training.mining`."""
+    left out."""
 
     mask_tokens: float = 0.08
     skip_uniform: float = 0.5
-    skip_known: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +93,11 @@ class OptimConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """Everything that decides a run. `name` is that of the file it was read from, for the model card; `probabilities` a
-    file of `pagelabel.training.teacher`: what the base thinks of the training pages, for `augment.skip_known`."""
+    """Everything that decides a run. `name` is that of the file it was read from, for the model card."""
 
     name: str = "config"
     base: str = "all-MiniLM-L6-v2"
     layers: int | None = None
-    probabilities: str | None = None
     labels: tuple[str, ...] = LABELS
     seed: int = 1
     data: DataConfig = field(default_factory=DataConfig)
@@ -112,8 +109,6 @@ class TrainingConfig:
         check_ranges(self.data, self.augment, self.optim)
         rare = self.augment.rare_labels
         check_labels(self.labels, self.optim.class_weights, rare, AugmentConfig().rare_labels)
-        if (self.augment.skip_known > 0) != (self.probabilities is not None):
-            raise ValueError("augment.skip_known and probabilities need each other: set both or none")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -130,13 +125,7 @@ def load_config(path: str | Path) -> TrainingConfig:
         raise ValueError(f"{path}: {error}") from error
     # A base is a folder beside the config, a folder, or a name.
     base = path.parent / config.base
-    return replace(
-        config,
-        name=path.stem,
-        base=str(base.resolve()) if base.is_dir() else config.base,
-        probabilities=config.probabilities and str((path.parent / config.probabilities).resolve()),
-        data=data,
-    )
+    return replace(config, name=path.stem, base=str(base.resolve()) if base.is_dir() else config.base, data=data)
 
 
 def same_settings(stored: dict[str, Any], config: Any) -> bool:

@@ -128,13 +128,10 @@ def evaluation_plan(rows: datasets.Dataset, encoder: Encoder) -> list[Example]:
     return sorted(plan, key=lambda example: example.tokens)
 
 
-def training_plan(
-    rows: datasets.Dataset, encoder: Encoder, config: TrainingConfig, known: Sequence[list[bool] | None] = ()
-) -> list[Example]:
+def training_plan(rows: datasets.Dataset, encoder: Encoder, config: TrainingConfig) -> list[Example]:
     """The windows of all epochs, in order. It depends on the data, the config and its seed alone, so a resumed run
     goes on exactly where it stopped. Each epoch takes every page once (those with rare labels more often), changed as
-    `augment` says, and some of its views. `known` says of each row's paragraphs which are, see
-    `pagelabel.training.mining`."""
+    `augment` says, and some of its views."""
     groups: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for r, (group, view) in enumerate(zip(rows["group"], rows["view"], strict=True)):
         groups[group][int(view)].append(r)
@@ -163,7 +160,7 @@ def training_plan(
             head = tuple(encoder.head([ids for ids in about[r] if rng.random() >= config.augment.hide_about]))
             links = linked and rng.random() >= config.augment.hide_links
             room = encoder.config.window_tokens - 2
-            cut = _cut(r, kept, head, sizes[r], labels[r], known[r] if known else None, room, config, rng)
+            cut = _cut(r, kept, head, sizes[r], labels[r], room, config, rng)
             examples += [replace(example, links=links) for example in cut]
         # What the processes take in one step is of like length, too: none waits for another.
         batches += _batched(examples, config.optim.batch_windows * processes(), rng)
@@ -176,7 +173,6 @@ def _cut(
     head: tuple[int, ...],
     sizes: list[int],
     labels: list[int],
-    known: list[bool] | None,
     room: int,
     config: TrainingConfig,
     rng: np.random.Generator,
@@ -191,14 +187,8 @@ def _cut(
         while end < len(indexes) and (end == first or used + sizes[indexes[end]] <= limit):
             used += sizes[indexes[end]]
             end += 1
-        inside = indexes[first:end]
-        uniform = len({labels[i] for i in inside}) == 1 and len(inside) > 1
-        nothing_new = known is not None and all(known[i] for i in inside)
-        # A share is drawn for where it counts alone: plans of configs without it stay what they were.
-        skipped = (uniform and rng.random() < config.augment.skip_uniform) or (
-            nothing_new and rng.random() < config.augment.skip_known
-        )
-        if not skipped:
+        uniform = len({labels[i] for i in indexes[first:end]}) == 1
+        if not (uniform and end - first > 1 and rng.random() < config.augment.skip_uniform):
             whole = kept is None or len(kept) == len(sizes)
             places = None if whole else tuple(indexes)
             out.append(Example(row, places, head, first, end, first, end, len(head) + used))

@@ -1,5 +1,4 @@
-"""What a trained model thinks of labelled pages: its probabilities, for a smaller model to learn from, or for itself to
-be told from them which pages it knows (`pagelabel.training.mining`).
+"""What a trained model thinks of labelled pages: its probabilities, for a smaller model to learn from.
 
     python -m pagelabel.training.teacher MODEL PAGES... -o FILE [--states FILE]
 

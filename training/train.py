@@ -32,7 +32,6 @@ from pagelabel.training.examples import (
     training_plan,
 )
 from pagelabel.training.listings import listing_pages
-from pagelabel.training.mining import known_paragraphs
 from pagelabel.training.pages import check_pages, load_pages, one_view
 from pagelabel.training.precision import compile_network, half_precision
 from pagelabel.training.run_folder import commit, guard, keep, last_state, leads, processes, write_config
@@ -128,7 +127,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     encoder = Encoder(tokenizer, encoding)
     rows = tokenized(pages, encoder, config.labels, config.optim.doubt_weight)
     dev_rows = tokenized(one_view(dev), encoder, config.labels, 1.0)
-    plan = training_plan(rows, encoder, config, known_paragraphs(pages, config))
+    plan = training_plan(rows, encoder, config)
     if leads():
         print(
             f"{len(pages)} training pages, {len(dev)} dev pages, {len(plan)} windows in {config.optim.epochs} epochs, "

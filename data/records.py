@@ -22,7 +22,7 @@ def page_of_record(record: object, default_id: str, options: ReadOptions) -> Pag
     if not isinstance(record, dict):
         return Page.from_record(record, default_id)
     text = record.get(column)
-    if "paragraphs" in record:
+    if "paragraphs" in record and not (record["paragraphs"] is None and column in record):
         page = Page.from_record(record, default_id)
         cut = isinstance(text, str) and column in page.extra and is_cut_from(text, page.paragraphs)
         return replace(page, source_field=column) if cut else page

@@ -54,6 +54,12 @@ def test_a_text_beside_its_paragraphs_is_known_again(text: str, paragraphs: list
     assert page.source_text == (text if cut else None)
 
 
+def test_paragraphs_that_are_null_are_as_none() -> None:
+    assert page_of_record({"text": "One.", "paragraphs": None}, "x", OPTIONS).paragraphs == ["One."]
+    with pytest.raises(ValueError, match="'paragraphs' should be a list of strings, found null"):
+        page_of_record({"paragraphs": None}, "x", OPTIONS)
+
+
 @pytest.mark.parametrize(("value", "words"), [(None, "found null"), (5, "found a number"), ([], "found a list")])
 def test_a_text_that_is_none_is_refused_in_words(value: object, words: str) -> None:
     with pytest.raises(ValueError, match=f"field 'text' should be a string, {words}"):

@@ -8,6 +8,7 @@ import decimal
 import json
 import math
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -70,10 +71,11 @@ def _batches(stream: Stream) -> Iterator[pa.RecordBatch]:
 
 
 def _rows(batch: pa.RecordBatch, first: int, source: str, options: ReadOptions) -> Iterator[Page | PageError]:
-    twice = sorted({name for name in batch.schema.names if batch.schema.names.count(name) > 1})
-    if twice:
-        raise ValueError(f"the column {twice[0]!r} stands there twice")
-    own = set(_OWN) <= set(batch.schema.names)
+    names = Counter(batch.schema.names)
+    for name in (*_OWN, "title", "link", options.text_column):
+        if names[name] > 1:
+            raise ValueError(f"the column {name!r} stands there twice")
+    own = names.keys() >= set(_OWN)
     kinds = zip(batch.schema.names, batch.schema.types, strict=True)
     readers = [_reader(name, kind, options) for name, kind in kinds]
     for i in range(batch.num_rows):

@@ -6,7 +6,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePath
 
 from pagelabel.data.html import read_html
@@ -70,16 +70,35 @@ def read_pages(
     `opened` is told of each file that is opened, for progress. Raises ValueError at once for an unknown reader or
     option, and TypeError for a source that is no path.
     """
+    names = expand(os.fsdecode(source))
+    return read_files(
+        names, reader, text_mode=text_mode, max_page_bytes=max_page_bytes, text_column=text_column, opened=opened
+    )
+
+
+def read_files(
+    names: Iterable[str | PageError],
+    reader: str | None = None,
+    *,
+    text_mode: TextMode = "auto",
+    max_page_bytes: int = MAX_PAGE_BYTES,
+    text_column: str = "text",
+    opened: Callable[[str, io.BufferedReader], object] | None = None,
+) -> Iterator[Page | PageError]:
+    """As `read_pages`, of files that `pagelabel.data.sources.expand` has found: a name here is one file's."""
     if reader is not None and reader not in READERS:
         raise ValueError(f"unknown reader {reader!r}; readers are {', '.join(sorted(READERS))}")
     options = ReadOptions(text_mode, max_page_bytes, text_column)
-    return _read(os.fspath(source), reader, options, opened or (lambda name, file: None))
+    return _read(names, reader, options, opened or (lambda name, file: None))
 
 
 def _read(
-    source: str, reader: str | None, options: ReadOptions, opened: Callable[[str, io.BufferedReader], object]
+    names: Iterable[str | PageError],
+    reader: str | None,
+    options: ReadOptions,
+    opened: Callable[[str, io.BufferedReader], object],
 ) -> Iterator[Page | PageError]:
-    for name in expand(source):
+    for name in names:
         if isinstance(name, PageError):
             yield name
         elif name == "-" and sys.stdin is None:

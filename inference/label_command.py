@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -12,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from pagelabel.data.page import ARTICLE_LABELS, FIELDS, Page, PageError
-from pagelabel.data.readers import READERS, read_pages
+from pagelabel.data.readers import READERS, read_files
 from pagelabel.data.sources import size_of
 from pagelabel.data.streams import COMPRESSED_SUFFIXES, MAX_PAGE_BYTES
 from pagelabel.data.written import replaced
@@ -84,7 +83,16 @@ def run(args: argparse.Namespace) -> int:
         return None if args.format == "parquet" else make_writer(args.format, config.labels, min_score=args.min_score)
 
     with Progress(inputs) as progress:
-        items = progress.watch(_items(args, inputs, progress.opened))
+        items = progress.watch(
+            read_files(
+                inputs,
+                args.reader,
+                text_mode=args.text_mode,
+                max_page_bytes=args.max_page_bytes,
+                text_column=args.text_column,
+                opened=progress.opened,
+            )
+        )
         label: Callable[[Iterable[Item]], Generator[Item, None, None]]
         if args.workers > 1:
             label = partial(label_in_workers, model=args.model, workers=args.workers)
@@ -136,28 +144,13 @@ class _NothingLabelledError(Exception):
     """There is nothing to write."""
 
 
-def _items(
-    args: argparse.Namespace, inputs: Iterable[str | PageError], opened: Callable[[str, io.BufferedReader], object]
-) -> Iterator[Item]:
-    for source in inputs:
-        if isinstance(source, PageError):
-            yield source
-            continue
-        yield from read_pages(
-            source,
-            args.reader,
-            text_mode=args.text_mode,
-            max_page_bytes=args.max_page_bytes,
-            text_column=args.text_column,
-            opened=opened,
-        )
-
-
 def _choose_format(args: argparse.Namespace) -> None:
     """Where no format is named, that of the output's name."""
     if args.output == "-":
         args.output = None
-    name = PurePath(args.output or "")
+    # A folder's name says nothing of what is in it.
+    folder = args.output is not None and _is_folder(args.output)
+    name = PurePath("" if folder else args.output or "")
     suffix = (name.with_suffix("") if name.suffix.lower() in COMPRESSED_SUFFIXES else name).suffix.lower()
     if args.format is None:
         args.format = next((name for name, ending in FORMATS.items() if ending == suffix), "jsonl")
@@ -200,9 +193,13 @@ def _names(value: str | None) -> list[str] | None:
     return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
 
 
+def _is_folder(output: str) -> bool:
+    return output.endswith("/") or Path(output).is_dir()
+
+
 def _folder(args: argparse.Namespace) -> Path | None:
     """The folder of a run in shards, or None."""
-    folder = args.output is not None and (args.output.endswith("/") or Path(args.output).is_dir())
+    folder = args.output is not None and _is_folder(args.output)
     if args.shard_pages is not None and not folder:
         raise UsageError("--shard-pages needs a folder: end the name after -o with /")
     if folder and args.errors:

@@ -102,6 +102,10 @@ class ShardedRun:
                 raise ValueError("no JSON object")
         except ValueError as error:
             raise RunError(f"{file}: not readable ({error}): choose another folder") from error
+        model = settings.get("model")
+        if isinstance(model, dict) and before.get("model") == model.get("sha256"):
+            # So runs were begun before more was kept of the model.
+            before["model"] = model
         if before != settings:
             changed = sorted(key for key in {*before, *settings} if before.get(key) != settings.get(key))
             raise RunError(

@@ -203,6 +203,15 @@ def test_the_format_is_that_of_the_name(  # type: ignore[no-untyped-def]
     assert Path(options[1]).read_bytes().startswith(magic)
 
 
+def test_the_name_of_a_folder_says_nothing_of_the_format(  # type: ignore[no-untyped-def]
+    label, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert label(source, "-o", "labels.txt/")[0] == 0
+    assert [file.suffix for file in Path("labels.txt").glob("part-*")] == [".jsonl"]
+    assert label(source, "-o", "x.jsonl/", "--to", "parquet")[0] == 0
+
+
 def test_standard_output_has_a_name(label, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
     assert label(source, "-o", "-")[1] == label(source)[1] != ""
@@ -216,6 +225,16 @@ def test_a_run_over_a_pattern_goes_on(label, tmp_path: Path, monkeypatch: pytest
     code, _, err = label("**/*.jsonl", "-o", "labels/")
     assert code == 0
     assert "1 shard(s) are there already" in err
+
+
+def test_remote_names_are_looked_up_once(label, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("fsspec")
+    (tmp_path / "in").mkdir()
+    for name in ("a[1].jsonl", "b.jsonl"):
+        write_pages(tmp_path / "in" / name, toy_pages(1))
+    code, out, err = label(f"file://{tmp_path}/in")
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 2
 
 
 def test_a_pipe_does_not_tell_how_far_it_is(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -151,6 +151,14 @@ def test_a_column_that_stands_there_twice_is_told(tmp_path: Path) -> None:
     assert "the column 'text' stands there twice" in found.cause
 
 
+def test_a_column_that_is_not_read_may_stand_there_twice(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array([1]), pa.array([2])], names=["text", "n", "n"])
+    pq.write_table(table, tmp_path / "twice.parquet")
+    (page,) = read_pages(str(tmp_path / "twice.parquet"))
+    assert isinstance(page, Page)
+    assert page.extra == {"text": "a", "n": 2}
+
+
 def test_ids_that_are_whole_numbers_with_gaps_are_ids(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": pa.array([3.0, None, 1.5]), "text": ["x", "y", "z"]}), tmp_path / "ids.parquet")
     first, second, third = read_pages(str(tmp_path / "ids.parquet"))

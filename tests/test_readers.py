@@ -1,6 +1,7 @@
 import gzip
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from pagelabel.data.html import page_of_html
 from pagelabel.data.page import Page, PageError
-from pagelabel.data.readers import READERS, read_pages
+from pagelabel.data.readers import READERS, read_files, read_pages
+from pagelabel.data.sources import expand
 from pagelabel.data.text import paragraphs_of_text
 
 PAGES = Path(__file__).parent / "pages"
@@ -185,3 +187,13 @@ def test_an_empty_file_holds_no_pages_and_an_empty_compressed_one_is_told(tmp_pa
     for suffix in (".gz", ".zst"):
         (error,) = read_pages(str(tmp_path / (name + suffix)))
         assert "it is empty" in str(error)
+
+
+def test_names_of_files_are_not_patterns(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    for name in ("a[1].jsonl", "b.jsonl", "c*.jsonl"):
+        (tmp_path / name).write_text('{"id": "x", "text": "Menu"}\n')
+    source = f"file://{tmp_path}"
+    assert [page.id for page in read_files(expand(source)) if isinstance(page, Page)] == ["x", "x", "x"]
+    assert [page.id for page in read_pages(source) if isinstance(page, Page)] == ["x", "x", "x"]
+    assert len(list(read_pages(os.fsencode(tmp_path / "b.jsonl")))) == 1  # type: ignore[arg-type]

@@ -121,6 +121,18 @@ def test_input_that_changed_is_told(tiny_bundle: Path, tmp_path: Path, capsys: p
     assert "other inputs" in capsys.readouterr().err
 
 
+def test_a_run_that_was_begun_before_more_was_kept_of_the_model_goes_on(
+    tiny_bundle: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(command(tiny_bundle, source, tmp_path / "out"))
+    file = tmp_path / "out" / "run.json"
+    settings = json.loads(file.read_text())
+    file.write_text(json.dumps({**settings, "model": settings["model"]["sha256"]}))
+    capsys.readouterr()
+    assert main(command(tiny_bundle, source, tmp_path / "out")) == 1
+    assert "there already" in capsys.readouterr().err
+
+
 def test_a_model_that_decides_otherwise_does_not_go_on_with_the_run(
     tiny_bundle: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

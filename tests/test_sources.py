@@ -71,7 +71,7 @@ def test_a_web_address_without_an_ending_is_told_by_how_it_begins(monkeypatch: p
         return io.BufferedReader(io.BytesIO(b"<!doctype html><p>One<p>Two"))  # type: ignore[arg-type]
 
     monkeypatch.setattr(readers, "open_source", open_source)
-    (page,) = readers._read("https://river.example/story?id=7", None, readers.ReadOptions(), lambda name, file: None)
+    (page,) = readers.read_pages("https://river.example/story?id=7")
     assert isinstance(page, Page)
     assert page.paragraphs == ["One", "Two"]
 

@@ -70,25 +70,19 @@ def read_pages(
     `opened` is told of each file that is opened, for progress. Raises ValueError at once for an unknown reader or
     option, and TypeError for a source that is no path.
     """
-    names = expand(os.fsdecode(source))
-    return read_files(
-        names, reader, text_mode=text_mode, max_page_bytes=max_page_bytes, text_column=text_column, opened=opened
-    )
+    options = ReadOptions(text_mode, max_page_bytes, text_column)
+    return read_files(expand(os.fsdecode(source)), reader, options, opened)
 
 
 def read_files(
     names: Iterable[str | PageError],
-    reader: str | None = None,
-    *,
-    text_mode: TextMode = "auto",
-    max_page_bytes: int = MAX_PAGE_BYTES,
-    text_column: str = "text",
+    reader: str | None,
+    options: ReadOptions,
     opened: Callable[[str, io.BufferedReader], object] | None = None,
 ) -> Iterator[Page | PageError]:
     """As `read_pages`, of files that `pagelabel.data.sources.expand` has found: a name here is one file's."""
     if reader is not None and reader not in READERS:
         raise ValueError(f"unknown reader {reader!r}; readers are {', '.join(sorted(READERS))}")
-    options = ReadOptions(text_mode, max_page_bytes, text_column)
     return _read(names, reader, options, opened or (lambda name, file: None))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from pagelabel.data.page import ARTICLE_LABELS, FIELDS, Page, PageError
 from pagelabel.data.readers import READERS, read_files
 from pagelabel.data.sources import size_of
-from pagelabel.data.streams import COMPRESSED_SUFFIXES, MAX_PAGE_BYTES
+from pagelabel.data.streams import COMPRESSED_SUFFIXES, MAX_PAGE_BYTES, ReadOptions
 from pagelabel.data.written import replaced
 from pagelabel.filters import UNSURE, keep_labels, mark_unsure
 from pagelabel.labeler import Labeler
@@ -83,16 +83,8 @@ def run(args: argparse.Namespace) -> int:
         return None if args.format == "parquet" else make_writer(args.format, config.labels, min_score=args.min_score)
 
     with Progress(inputs) as progress:
-        items = progress.watch(
-            read_files(
-                inputs,
-                args.reader,
-                text_mode=args.text_mode,
-                max_page_bytes=args.max_page_bytes,
-                text_column=args.text_column,
-                opened=progress.opened,
-            )
-        )
+        options = ReadOptions(args.text_mode, args.max_page_bytes, args.text_column)
+        items = progress.watch(read_files(inputs, args.reader, options, progress.opened))
         label: Callable[[Iterable[Item]], Generator[Item, None, None]]
         if args.workers > 1:
             label = partial(label_in_workers, model=args.model, workers=args.workers)

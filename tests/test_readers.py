@@ -14,6 +14,7 @@ from pagelabel.data.html import page_of_html
 from pagelabel.data.page import Page, PageError
 from pagelabel.data.readers import READERS, read_files, read_pages
 from pagelabel.data.sources import expand
+from pagelabel.data.streams import ReadOptions
 from pagelabel.data.text import paragraphs_of_text
 
 PAGES = Path(__file__).parent / "pages"
@@ -194,6 +195,10 @@ def test_names_of_files_are_not_patterns(tmp_path: Path) -> None:
     for name in ("a[1].jsonl", "b.jsonl", "c*.jsonl"):
         (tmp_path / name).write_text('{"id": "x", "text": "Menu"}\n')
     source = f"file://{tmp_path}"
-    assert [page.id for page in read_files(expand(source)) if isinstance(page, Page)] == ["x", "x", "x"]
+    assert [page.id for page in read_files(expand(source), None, ReadOptions()) if isinstance(page, Page)] == [
+        "x",
+        "x",
+        "x",
+    ]
     assert [page.id for page in read_pages(source) if isinstance(page, Page)] == ["x", "x", "x"]
     assert len(list(read_pages(os.fsencode(tmp_path / "b.jsonl")))) == 1  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_fp32, write_int8
 from pagelabel.export.parity import Logits, Parity, Tolerance, measure, same_tokens
 from pagelabel.export.reference import reference_rows
-from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages, without_folders
+from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, portable, reference_pages
 from pagelabel.flat import FlatModel
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import CARD, CONFIG, FILES, FLAT, MODEL, REFERENCE, TOKENIZER, BundleConfig, sha256
@@ -31,6 +31,8 @@ from pagelabel.training.base import load_model
 from pagelabel.training.pages import one_view
 
 _TORCH_PAGES = 40
+# What the bundle says elsewhere, or the machine alone has.
+_IDLE = ("labels", "encoding", "encoder", "dev")
 
 
 def export(
@@ -79,7 +81,7 @@ def _write(
         config,
         sha256={name: sha256(folder / name) for name in FILES[FLAT]},
         provenance={
-            "checkpoint": {**_portable(checkpoint.info), "encoder": _encoder(checkpoint.info)},
+            "checkpoint": {**portable(checkpoint.info, _IDLE), "encoder": _encoder(checkpoint.info)},
             "parity": {**parity.to_dict(), "from_bundle": from_bundle},
             "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
         },
@@ -108,14 +110,6 @@ def _parity(
     if failures:
         raise ExportError("parity not reached, nothing written: " + "; ".join(failures))
     return parity
-
-
-def _portable(info: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint tells of its training, without the paths of the machine that it was trained on."""
-    kept = {key: info[key] for key in ("training", "data", "pages", "metrics", "seconds", "commit")}
-    kept |= {key: info[key] for key in ("averaged", "precision", "processes") if key in info}
-    start = info.get("start")
-    return {**kept, "training": without_folders(info["training"]), "start": start and _portable(start)}
 
 
 def _encoder(info: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_graph, write_int8
 from pagelabel.export.parity import Logits
 from pagelabel.export.reference import known_of
-from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages, without_folders
+from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, portable, reference_pages
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import (
@@ -160,7 +160,7 @@ def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str
             config,
             sha256={name: sha256(folder / name) for name in FILES[HIERARCHICAL]},
             provenance={
-                "checkpoint": _portable(info),
+                "checkpoint": portable(info, ("dev",)),
                 "parity": parity,
                 "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
             },
@@ -168,13 +168,6 @@ def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str
         (folder / CARD).write_text(model_card(config, scores), encoding="utf-8")
         (folder / CONFIG).write_text(config.to_json(), encoding="utf-8")
     return output
-
-
-def _portable(info: dict[str, Any]) -> dict[str, Any]:
-    """What is known of a checkpoint, and of those before it, without the paths of the machine that trained it."""
-    start = info.get("start")
-    kept = {key: value for key, value in info.items() if key != "dev"}
-    return {**kept, "training": without_folders(info["training"]), "start": start and _portable(start)}
 
 
 def _parity(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -41,9 +41,18 @@ def dev_sets(files: Sequence[str], labels: Sequence[str]) -> dict[str, list[Page
     return sets
 
 
-def without_folders(training: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run with the names of files alone, and of checkpoints (`runs/<name>/best`) those of their runs:
-    a bundle tells no path of the machine that it was trained on."""
+def portable(info: dict[str, Any], leave_out: Collection[str]) -> dict[str, Any]:
+    """What a checkpoint tells of itself, and of those before it, but for the fields `leave_out`, and without the paths
+    of the machine that it was trained on."""
+    start = info.get("start")
+    kept = {key: value for key, value in info.items() if key not in leave_out}
+    training = _without_folders(info["training"])
+    return {**kept, "training": training, "start": start and portable(start, leave_out)}
+
+
+def _without_folders(training: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run with the names of files alone, and of checkpoints (`runs/<name>/best`) those of their
+    runs."""
 
     def name(path: str | None) -> str | None:
         if path is None:

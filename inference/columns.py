@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, BinaryIO
 
-from pagelabel.data.page import FIELDS, Page, is_unicode
+from pagelabel.data.page import FIELDS, Page, as_unicode, is_unicode
 
 _GROUP_PAGES = 500
 _GROUP_CHARACTERS = 32_000_000
@@ -16,8 +16,8 @@ class ParquetSink:
     """Columns `id`, `url`, `paragraphs`, `labels`, `scores`, then the input's own.
 
     A field that in the first group of pages is text, a whole number, a number or true/false becomes a column of that
-    type, and `link` (see `pagelabel.data.page.Page.link`) one of lists of numbers. All
-    others (lists, objects, fields that come later, values of another type) are kept as JSON in `extra`.
+    type, and `link` (see `pagelabel.data.page.Page.link`) one of lists of numbers. All others (lists, objects, fields
+    that come later, values of another type) are kept as JSON in `extra`.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -88,10 +88,13 @@ def _row(page: Page, types: dict[str, type]) -> dict[str, Any]:
         "labels": page.labels,
         "scores": page.scores,
     }
-    rest = {}
+    rest, link = {}, page.link
     for name, value in page.extra.items():
-        if name in types and (page.link is not None if types[name] is list else _fits(value, types[name])):
-            row[name] = page.link if types[name] is list else _clean(value)
+        kind = types.get(name)
+        if kind is list and link is not None:
+            row[name] = link
+        elif kind is not None and kind is not list and _fits(value, kind):
+            row[name] = _clean(value)
         elif value is not None:
             rest[name] = value
     row["extra"] = json.dumps(rest) if rest else None
@@ -107,7 +110,5 @@ def _fits(value: Any, kind: type) -> bool:
 
 
 def _clean(value: Any) -> Any:
-    """Text as Parquet can hold it: lone surrogates (possible in JSON) replaced."""
-    if not isinstance(value, str) or value.isascii():
-        return value
-    return value.encode("utf-8", "replace").decode()
+    """Text as Parquet can hold it."""
+    return as_unicode(value) if isinstance(value, str) else value

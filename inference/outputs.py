@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Collection
 from html import escape
 
-from pagelabel.data.page import Page
+from pagelabel.data.page import Page, as_unicode
 from pagelabel.data.spans import paragraph_spans
 from pagelabel.filters import UNSURE
 
@@ -124,4 +124,4 @@ def _one_line(text: str) -> str:
 
 def _clean(text: str) -> str:
     """Without NULs, and with lone surrogates (possible in JSON) replaced: neither can stand in a UTF-8 text file."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
+    return as_unicode(text.replace("\0", ""))

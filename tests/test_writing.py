@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from pagelabel.export.writing import without_folders
+from pagelabel.export.writing import portable
 from pagelabel.training.config import load_config
 from pagelabel.training.fast_config import load_fast_config
 
@@ -32,11 +32,16 @@ def test_the_settings_of_a_run_tell_no_path_of_the_machine(
         '[data]\ntrain = ["a/train.jsonl"]\ndev = ["a/dev.jsonl"]\ncorrections = "a/c.jsonl"\n'
     )
     settings = load(tmp_path / "c.toml").to_dict()
-    found = without_folders(settings)
+    info = {"training": settings, "dev": [str(tmp_path)], "start": {"training": settings, "dev": [], "start": None}}
+    whole = portable(info, ("dev",))
+    found = whole["training"]
+    assert whole["start"] == {"training": found, "start": None}
+    assert "dev" not in whole
     assert str(tmp_path) in json.dumps(settings)
-    assert str(tmp_path) not in json.dumps(found)
+    assert str(tmp_path) not in json.dumps(whole)
     assert found["base"] == "before"
     assert {key: found[key] for key in names} == names
     data = {key: found["data"][key] for key in ("train", "dev", "corrections")}
     assert data == {"train": ["train.jsonl"], "dev": ["dev.jsonl"], "corrections": "c.jsonl"}
-    assert without_folders({**settings, "base": "all-MiniLM-L6-v2"})["base"] == "all-MiniLM-L6-v2"
+    named = portable({"training": {**settings, "base": "all-MiniLM-L6-v2"}}, ())
+    assert named["training"]["base"] == "all-MiniLM-L6-v2"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
 from pagelabel.data.page import ARTICLE_LABELS, Page
 from pagelabel.training.report import ArticleScore, Bin, Calibration, CoverageRow, GroupScore, LabelScore, Report
@@ -68,7 +68,7 @@ def score(
         accuracy=float(accuracy_score(flat.gold, flat.given)),
         labels=rows,
         article=_article(pages, flat, labels, article) if set(article) <= set(labels) else None,
-        confusion=tuple(tuple(map(int, row)) for row in _confusion(flat.gold, flat.given, len(labels))),
+        confusion=tuple(tuple(map(int, row)) for row in counts.sum(axis=0).reshape(len(labels), len(labels))),
         calibration=None if flat.scores is None else calibration(flat.scores, flat.gold == flat.given),
     )
 
@@ -103,8 +103,9 @@ def coverage_curve(pages: Sequence[Page], predicted: Sequence[Page], thresholds:
         kept = flat.scores >= threshold
         accuracy = macro = None
         if kept.any():
-            confusion = _confusion(flat.gold[kept], flat.given[kept], len(labels))
-            accuracy, macro = float(np.trace(confusion) / kept.sum()), float(_macro_f1(confusion))
+            gold, given = flat.gold[kept], flat.given[kept]
+            accuracy = float(accuracy_score(gold, given))
+            macro = float(f1_score(gold, given, average="macro", labels=np.unique(gold), zero_division=0))
         present = len(np.unique(flat.gold[kept]))
         rows.append(CoverageRow(float(threshold), float(kept.mean()), accuracy, macro, present))
     return rows
@@ -209,11 +210,6 @@ def _page_counts(pages: Sequence[Page], flat: _Flat, n: int) -> Floats:
     counts = np.zeros((row_of_page.max() + 1, n * n))
     np.add.at(counts, (row_of_page[flat.page], flat.gold * n + flat.given), 1)
     return counts[counts.any(axis=1)]
-
-
-def _confusion(gold: Ints, given: Ints, n: int) -> Ints:
-    """Counts [gold, given], both 0 to n - 1. scikit-learn warns where there is one label in all."""
-    return np.bincount(gold * n + given, minlength=n * n).reshape(n, n)
 
 
 def _macro_f1(confusion: npt.NDArray[Any]) -> Any:

@@ -22,7 +22,7 @@ from typing import Any
 from measured import cpu, measured
 
 from pagelabel import Labeler
-from pagelabel.model.bundle import read_bundle
+from pagelabel.model.bundle import bundle_files, read_bundle
 
 
 def main() -> None:
@@ -65,7 +65,7 @@ def _row(folder: Path, speed: float) -> dict[str, Any]:
         "bundle": folder.name,
         "network": config.network,
         "pages_per_second": round(speed, 2),
-        "megabytes": round(sum(file.stat().st_size for file in folder.iterdir()) / 1e6, 1),
+        "megabytes": round(sum(file.stat().st_size for file in bundle_files(folder)) / 1e6, 1),
         "macro_f1": {name: scores["macro_f1"] for name, scores in metrics.items()},
     }
 

@@ -55,7 +55,7 @@ def accuracy() -> str:
 {_lines(rows)}
 
 ```sh
-pagelabel evaluate accurate ../shared/data/dev.jsonl.gz -o report
+pagelabel evaluate both ../shared/data/dev.jsonl.gz -o report
 python benchmarks/baselines.py --train ../shared/data/train.jsonl.gz ../shared/data/train_views.jsonl.gz \\
     --dev ../shared/data/dev.jsonl.gz ../shared/data/dev_views.jsonl.gz --out benchmarks/results/baselines.json
 ```
@@ -131,7 +131,7 @@ def extractors() -> str:
         for name, x in _result("behind_extractors").items()
     ]
     prose = (
-        "Behind an extractor, keeping the lines that `accurate` calls `body` or `quote` (F1 of the article by words, "
+        "Behind an extractor, keeping the lines that `both` calls `body` or `quote` (F1 of the article by words, "
         "words that the extractor lost counted as lost; 95% interval of the gain by resampling pages):"
     )
     return f"""{_wrap(prose)}

@@ -26,7 +26,8 @@ from pathlib import Path
 from measured import cpu, measured
 
 from pagelabel import Labeler, Page
-from pagelabel.model.bundle import HIERARCHICAL, SHIPPED, find_bundle
+from pagelabel.model.bundle import HIERARCHICAL, SHIPPED, bundle_files, find_bundle
+from pagelabel.pair import PairModel
 
 # A slow model reads every fourth page: the pages are spread over the file, and a round stays a few minutes long.
 _SLOW_SHARE = 4
@@ -143,17 +144,18 @@ def _amounts(
         pages = pages[::_SLOW_SHARE]
     seconds = statistics.median(times[name])
     paragraphs = [text for page in pages for text in page.paragraphs]
-    folder = find_bundle(name)
+    # Of a pair the word pieces: the words of its second model are the same text again.
+    model = labeler.model.parts[0] if isinstance(labeler.model, PairModel) else labeler.model
     return {
         "pages": len(pages),
         "paragraphs_per_second": round(len(paragraphs) / seconds),
-        "tokens_per_second": round(sum(len(ids) for page in pages for ids in labeler.model.encoded(page)) / seconds),
+        "tokens_per_second": round(sum(len(ids) for page in pages for ids in model.encoded(page)) / seconds),
         "text_megabytes_per_second": round(
             sum(len(t.encode("utf-8", "replace")) for t in paragraphs) / 1e6 / seconds, 3
         ),
         "start_up_seconds": _start_up(name),
         "peak_memory_megabytes": _peak(name, pages),
-        "bundle_megabytes": round(sum(file.stat().st_size for file in folder.iterdir()) / 1e6, 2),
+        "bundle_megabytes": round(sum(file.stat().st_size for file in bundle_files(find_bundle(name))) / 1e6, 2),
     }
 
 

@@ -30,11 +30,12 @@ _LEAST_GAIN = 0.002
 
 def fit_temperature(logits: npt.NDArray[np.float32], gold: npt.NDArray[np.int64]) -> float:
     """The temperature (Guo et al. 2017) with the least negative log-likelihood of `gold` [N] under `logits` [N, L]."""
-    losses = [_loss(logits.astype(np.float64) / temperature, gold) for temperature in _TEMPERATURES]
+    losses = [cross_entropy(logits.astype(np.float64) / temperature, gold) for temperature in _TEMPERATURES]
     return round(float(_TEMPERATURES[int(np.argmin(losses))]), 4)
 
 
-def _loss(logits: npt.NDArray[np.float64], gold: npt.NDArray[np.int64]) -> float:
+def cross_entropy(logits: npt.NDArray[np.float64], gold: npt.NDArray[np.int64]) -> float:
+    """Mean negative log-likelihood of `gold` [N] under `logits` [N, L]."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(gold)), gold]))
 

@@ -9,6 +9,7 @@ from typing import Any
 from pagelabel.model.bundle import FLAT, HIERARCHICAL, BundleConfig
 from pagelabel.model.features import reads_links
 from pagelabel.model.labels import LABELS
+from pagelabel.model.pair import Pair
 from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.fast_soup import FAST_MEAN
 from pagelabel.training.report import GroupScore
@@ -25,7 +26,7 @@ Files: {files}, `config.json` (labels in the order of the logits, encoding, temp
 sha256, provenance), `reference.jsonl` (pages with ids, features, logits and labels, for `pagelabel check` and for ports
 to other languages).
 """
-_OTHER_LIMITS = """## Limits
+OTHER_LIMITS = """## Limits
 
 Other pages than those above were not measured. Use scores (`--min-score`) where a wrong label costs more than none.
 """
@@ -37,7 +38,7 @@ _ABOUT = {"title": "title", "url": "address"}
 
 _GUIDE = " The labels are defined in pagelabel's label guide,\n`data/label-guide.md`."
 
-_LIMITS = """## Limits
+LIMITS = """## Limits
 
 English, mostly news pages; other languages were not measured. Pages that are not articles (forums, shops, section
 pages) are rarer in the training data and score lower, see the scores by kind. `donation` and `quote` are rare: their
@@ -56,6 +57,7 @@ def _and(names: Sequence[str]) -> str:
 
 def model_card(config: BundleConfig, evaluations: dict[str, Evaluation]) -> str:
     """Markdown: recipe, scores by set, label, kind and view, calibration, parity and the commands that made them."""
+    assert not isinstance(config.encoding, Pair)
     files = _FILES[config.network]
     known = [f"the page's {_ABOUT[name]}" for name in config.encoding.about]
     if reads_links(config.encoding.features):
@@ -65,27 +67,28 @@ def model_card(config: BundleConfig, evaluations: dict[str, Evaluation]) -> str:
     labels = ", ".join(f"`{label}`" for label in config.labels)
     parts = [_INTRO.format(labels=labels, files=files, about=read, guide=_GUIDE if own else "")]
     for name, evaluation in evaluations.items():
-        parts.append(_scores(name, evaluation, held_out=name in _held_out(config)))
+        parts.append(score_section(name, evaluation, unseen=name in held_out(config)))
     flat = config.network == FLAT
     parts += [_parity(config), _recipe(config)] if flat else [_fast_parity(config), _fast_recipe(config)]
-    parts.append(_LIMITS if own else _OTHER_LIMITS)
+    parts.append(LIMITS if own else OTHER_LIMITS)
     return "\n".join(parts)
 
 
-def _held_out(config: BundleConfig) -> set[str]:
+def held_out(config: BundleConfig) -> set[str]:
     """The files that training was told to keep for scoring; of others it is not known what training saw of them."""
     dev = config.provenance["checkpoint"]["training"]["data"]["dev"]
     return {Path(file).name for file in dev} or {HELD_OUT}
 
 
-def _scores(name: str, evaluation: Evaluation, *, held_out: bool) -> str:
+def score_section(name: str, evaluation: Evaluation, *, unseen: bool) -> str:
+    """Scores on the set `name`, whose sites training has not seen or was fitted to."""
     report = evaluation.all
     low, high = report.macro_interval
     lines = [
         f"## Scores on `{name}`",
         "",
         f"{report.pages:,} pages, {report.paragraphs:,} paragraphs"
-        f"{', sites that training never saw' if held_out else ', on which it was fitted'}. "
+        f"{', sites that training never saw' if unseen else ', on which it was fitted'}. "
         f"Macro-F1 **{report.macro_f1:.3f}** (95% interval by resampling pages {low:.3f} to {high:.3f}), "
         f"accuracy {report.accuracy:.3f}.",
     ]
@@ -152,7 +155,8 @@ On {p["pages"]} pages ({p["paragraphs"]:,} paragraphs) against torch in fp32: {p
 """
 
 
-def _decisions(config: BundleConfig) -> str:
+def decisions(config: BundleConfig) -> str:
+    """What is decided by more than the logits, in words."""
     return (
         f"Temperature {config.temperature}, thresholds {config.thresholds or 'none'}, "
         f"{'weights for labels behind each other' if config.transitions else 'no transitions'}, fitted on the dev "
@@ -170,28 +174,34 @@ def _fast_recipe(config: BundleConfig) -> str:
     commands, told, means = [], [], 0
     last = ""
     for stage in stages:
-        last = stage["training"]["name"]
-        commands.append(f"python -m pagelabel.training.fast --config training/{last}.toml -o runs/{last}")
+        name = stage["training"]["name"]
+        commands.append(f"python -m pagelabel.training.fast --config training/{name}.toml -o runs/{name}")
+        last = f"{name}/last" if stage.get("last") else name
         told.append(_fast_stage(stage["training"]))
         if averaged := stage.get("averaged"):
             means += 1
             names, last = (*averaged, last), mean_name(means, FAST_MEAN)
-            folders = " ".join(f"runs/{name}/best" for name in names)
+            folders = " ".join(_run(name) for name in names)
             commands.append(f"python -m pagelabel.training.fast_soup {folders} -o runs/{last}/best")
             told[-1] += f" Of their weights the mean: {', '.join(names)}."
     return f"""## Recipe
 
 {" Then ".join(told)} Sizes: {sizes}.
 
-{_decisions(config)}
+{decisions(config)}
 
 Made with:
 
 ```
 {chr(10).join(commands)}
-python -m pagelabel.export.fast runs/{last}/best -o model/fast
+python -m pagelabel.export.fast {_run(last)} -o model/fast
 ```
 """
+
+
+def _run(name: str) -> str:
+    """The folder of a checkpoint, by what `pagelabel.training.soup.name_of` calls it."""
+    return f"runs/{name}" if "/" in name else f"runs/{name}/best"
 
 
 def _fast_stage(training: dict[str, Any]) -> str:
@@ -245,7 +255,7 @@ def _recipe(config: BundleConfig) -> str:
     files = {name: digest for stage in stages for name, digest in stage["data"].items()}
     exports = [f"pagelabel export runs/{start}/best -o model/bundle"]
     measured = list(config.provenance["metrics"])
-    dev = "" if set(measured) == _held_out(config) else f" --dev {' '.join(measured)}"
+    dev = "" if set(measured) == held_out(config) else f" --dev {' '.join(measured)}"
     if config.provenance["parity"]["from_bundle"]:
         exports.append(f"pagelabel export model/bundle{dev} -o another")
     else:
@@ -256,7 +266,7 @@ def _recipe(config: BundleConfig) -> str:
         *_table(("config", "starts from", "seed", "epochs", "rate", "pages and views, repeats too", "minutes"), rows),
         "",
         *([" ".join(means), ""] if means else []),
-        _decisions(config),
+        decisions(config),
         "",
         *_table(("file", "sha256"), [(name, f"{digest[:16]}…") for name, digest in files.items()]),
         "",

@@ -18,14 +18,29 @@ from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_fp32, write_int8
+from pagelabel.export.pair import export_pair
 from pagelabel.export.parity import Logits, Parity, Tolerance, measure, same_tokens
 from pagelabel.export.reference import reference_rows
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, portable, reference_pages
 from pagelabel.flat import FlatModel
 from pagelabel.labeler import Labeler
-from pagelabel.model.bundle import CARD, CONFIG, FILES, FLAT, MODEL, REFERENCE, TOKENIZER, BundleConfig, sha256
+from pagelabel.model.bundle import (
+    CARD,
+    CONFIG,
+    FILES,
+    FLAT,
+    MODEL,
+    REFERENCE,
+    TOKENIZER,
+    BundleConfig,
+    find_bundle,
+    is_bundle,
+    read_bundle,
+    sha256,
+)
 from pagelabel.model.checkpoint import Checkpoint, is_checkpoint
 from pagelabel.model.encoding import Encoder
+from pagelabel.model.pair import Pair
 from pagelabel.sessions import open_session
 from pagelabel.training.base import load_model
 from pagelabel.training.pages import one_view
@@ -38,14 +53,17 @@ _IDLE = ("labels", "encoding", "encoder", "dev")
 def export(
     checkpoint: str | Path, output: str | Path, *, dev: Sequence[str] = (), tolerance: Tolerance | None = None
 ) -> Path:
-    """Write the bundle of a checkpoint (or of a bundle, whose decisions are then fitted to other pages) to `output`,
-    replacing a bundle there.
+    """Write the bundle of a checkpoint (or of a bundle, whose decisions are then fitted to other pages: of a pair the
+    weight, too) to `output`, replacing a bundle there.
 
     Temperature, transitions and thresholds are fitted, and parity and scores measured, on the labelled pages of `dev`
     (by default the dev files of the training run). Raises ExportError when a parity level is not reached and
     ValueError when there are no labelled pages; `output` is untouched then.
     """
-    output = Path(output)
+    output, folder = Path(output), find_bundle(checkpoint)
+    if is_bundle(folder) and isinstance(encoding := read_bundle(folder).encoding, Pair):
+        flat, fast = (folder / part for part in encoding.parts)
+        return export_pair(flat, fast, output, dev=dev)
     loaded = load_model(checkpoint)
     loaded.network.encoder.set_attn_implementation("eager")
     sets = dev_sets(list(dev) or list(loaded.info.get("dev", ())), loaded.labels)

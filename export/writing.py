@@ -52,12 +52,14 @@ def portable(info: dict[str, Any], leave_out: Collection[str]) -> dict[str, Any]
 
 def _without_folders(training: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run with the names of files alone, and of checkpoints (`runs/<name>/best`) those of their
-    runs."""
+    runs (of the last one of a run, `runs/<name>/last`, `<name>/last`)."""
 
     def name(path: str | None) -> str | None:
         if path is None:
             return None
         place = Path(path)
+        if place.name == "last":
+            return f"{place.parent.name}/last"
         return (place.parent.name or place.name) if place.name == "best" else place.name
 
     data = training["data"]

@@ -11,7 +11,11 @@ import numpy as np
 from pagelabel.data.page import Page
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import IDS, REFERENCE, find_bundle
+from pagelabel.model.encoding import EncodingConfig
 from pagelabel.model.features import read_features
+from pagelabel.model.pair import Pair
+from pagelabel.model.words import WordConfig
+from pagelabel.pair import PairModel
 
 # int8 against the fp32 logits of torch; the same share that export demands on real pages.
 _LEAST_AGREEMENT = 0.97
@@ -30,9 +34,24 @@ class Check:
 
 
 def check_bundle(bundle: str | Path | None = None, *, threads: int | None = None) -> Check:
-    """Verify digests, token ids, features and labels of a bundle without torch. Raises BundleError if it is broken."""
+    """Verify digests, token ids, features and labels of a bundle without torch; of a pair those of its two bundles.
+    Raises BundleError if it is broken."""
     labeler = Labeler.load(bundle, threads=threads)
-    folder = find_bundle(bundle)
+    folder, encoding = find_bundle(bundle), labeler.config.encoding
+    if isinstance(encoding, Pair):
+        return _together([check_bundle(folder / part, threads=threads) for part in encoding.parts])
+    return _check_single(labeler, folder, encoding)
+
+
+def _together(checks: list[Check]) -> Check:
+    pages, paragraphs = sum(check.pages for check in checks), sum(check.paragraphs for check in checks)
+    same = sum(check.agreement * check.paragraphs for check in checks)
+    problems = tuple(problem for check in checks for problem in check.problems)
+    return Check(pages, paragraphs, same / max(1, paragraphs), problems)
+
+
+def _check_single(labeler: Labeler, folder: Path, encoding: EncodingConfig | WordConfig) -> Check:
+    assert not isinstance(labeler.model, PairModel)
     problems: list[str] = []
     pages = paragraphs = same = 0
     # Not `splitlines`: text in JSON may hold other ends of lines.
@@ -43,7 +62,7 @@ def check_bundle(bundle: str | Path | None = None, *, threads: int | None = None
         if labeler.model.encoded(page) != row[IDS[labeler.config.network]]:
             problems.append(f"reference page {row['id']!r}: token ids differ from those stored")
             continue
-        features = read_features(page.paragraphs, page.link, labeler.config.encoding.features)
+        features = read_features(page.paragraphs, page.link, encoding.features)
         if np.abs(features - np.array(row["features"])).max() > _FEATURE_TOLERANCE:
             problems.append(f"reference page {row['id']!r}: features differ from those stored")
         given = labeler.label(page).labels or []

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pagelabel import label_command
 from pagelabel.data.readers import EXTRAS
-from pagelabel.model.bundle import PARAGRAPHS, BundleError, find_bundle, read_bundle
+from pagelabel.model.bundle import PARAGRAPHS, SHIPPED, BundleError, find_bundle, read_bundle
 from pagelabel.workers import WorkerError
 
 
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
 
     evaluate = verbs.add_parser("evaluate", help="score a bundle on labelled pages")
-    evaluate.add_argument("bundle", help="bundle folder, or a model that comes with the package: accurate, fast")
+    evaluate.add_argument("bundle", help=f"bundle folder, or a model that comes with the package: {', '.join(SHIPPED)}")
     evaluate.add_argument("pages", nargs="+", help="labelled pages (JSON lines)")
     evaluate.add_argument("-o", "--output", type=Path, help="folder for evaluation.json and the plots")
     evaluate.add_argument("--threads", type=int, help="cores to use (default: all)")

@@ -17,7 +17,7 @@ from pagelabel.data.streams import COMPRESSED_SUFFIXES, MAX_PAGE_BYTES, ReadOpti
 from pagelabel.data.written import replaced
 from pagelabel.filters import UNSURE, keep_labels, mark_unsure
 from pagelabel.labeler import Labeler
-from pagelabel.model.bundle import BundleConfig, find_bundle, read_bundle
+from pagelabel.model.bundle import SHIPPED, BundleConfig, find_bundle, read_bundle
 from pagelabel.outputs import FORMATS, Writer, make_writer
 from pagelabel.places import UsageError, check_outputs, inputs_of
 from pagelabel.progress import Progress
@@ -57,7 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--shard-pages", type=int, help=f"input pages a shard of a folder (default: {_SHARD_PAGES:,})")
     add("--errors", type=Path, help="write a JSON line for each page that could not be read (a folder has its own)")
-    add("--model", help="bundle folder, or the name of a model that comes with the package (default: accurate)")
+    shipped = ", ".join(SHIPPED)
+    add(
+        "--model",
+        help=f"bundle folder, or the name of a model that comes with the package: {shipped} (default: the first)",
+    )
     add("--workers", type=int, default=1, help="processes to label in, one thread each (default: 1)")
     add("--threads", type=int, help="cores to use without --workers (default: all)")
 

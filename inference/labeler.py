@@ -12,8 +12,11 @@ import numpy.typing as npt
 from pagelabel.data.page import Page, PageError
 from pagelabel.flat import FlatModel
 from pagelabel.hierarchical import HierarchicalModel
-from pagelabel.model.bundle import BundleConfig, find_bundle, read_bundle
+from pagelabel.model.bundle import BundleConfig, BundleError, find_bundle, read_bundle
 from pagelabel.model.encoding import EncodingConfig
+from pagelabel.model.pair import Pair
+from pagelabel.model.words import WordConfig
+from pagelabel.pair import PairModel
 
 # Pages are read together up to this many paragraphs: menus come again and again, and each text is read once.
 _BATCH_PARAGRAPHS = 2048
@@ -27,7 +30,7 @@ class Labeler:
     A page's labels and scores depend on that page alone, not on which pages are labelled with it.
     """
 
-    def __init__(self, config: BundleConfig, model: FlatModel | HierarchicalModel) -> None:
+    def __init__(self, config: BundleConfig, model: FlatModel | HierarchicalModel | PairModel) -> None:
         self.config = config
         self.model = model
 
@@ -35,7 +38,8 @@ class Labeler:
     def load(
         cls, bundle: str | Path | None = None, *, threads: int | None = None, cache: int = _CACHED_PARAGRAPHS
     ) -> Labeler:
-        """Load and verify a bundle: a folder, or "accurate" (the default) or "fast", which ship with the package.
+        """Load and verify a bundle: a folder, or "both" (the default), "accurate" or "fast", which ship with the
+        package.
 
         `threads` is how many cores one run of the model uses; all by default. Use 1 in each of several processes.
         `cache` is how many paragraphs a fast model remembers between pages.
@@ -45,9 +49,7 @@ class Labeler:
             raise ValueError(f"threads should be at least 1, or None for all cores, found {threads}")
         folder = find_bundle(bundle)
         config = read_bundle(folder)
-        if isinstance(config.encoding, EncodingConfig):
-            return cls(config, FlatModel.load(folder, config.encoding, threads))
-        return cls(config, HierarchicalModel.load(folder, config.encoding, threads, cache))
+        return cls(config, _model(folder, config, threads, cache))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -91,6 +93,30 @@ class Labeler:
     def _logits(self, pages: Sequence[Page]) -> list[npt.NDArray[np.float32]]:
         found = iter(self.model.logits([page for page in pages if page.paragraphs]))
         return [next(found) if page.paragraphs else np.empty((0, len(self.labels)), dtype=np.float32) for page in pages]
+
+
+def _model(
+    folder: Path, config: BundleConfig, threads: int | None, cache: int
+) -> FlatModel | HierarchicalModel | PairModel:
+    if isinstance(config.encoding, Pair):
+        first, second = (_part(folder / part, config, threads, cache) for part in config.encoding.parts)
+        return PairModel(first, second, config.encoding.weight)
+    return _single(folder, config, threads, cache)
+
+
+def _part(folder: Path, pair: BundleConfig, threads: int | None, cache: int) -> FlatModel | HierarchicalModel:
+    config = read_bundle(folder)
+    if config.labels != pair.labels:
+        raise BundleError(f"{folder}: its labels are {', '.join(config.labels)}, the pair's {', '.join(pair.labels)}")
+    return _single(folder, config, threads, cache)
+
+
+def _single(folder: Path, config: BundleConfig, threads: int | None, cache: int) -> FlatModel | HierarchicalModel:
+    if isinstance(config.encoding, EncodingConfig):
+        return FlatModel.load(folder, config.encoding, threads)
+    if isinstance(config.encoding, WordConfig):
+        return HierarchicalModel.load(folder, config.encoding, threads, cache)
+    raise BundleError(f"{folder}: a pair of models; a pair is of two single ones")
 
 
 def _page(item: Page | Sequence[str], number: int) -> Page:

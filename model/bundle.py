@@ -22,6 +22,8 @@ or of a hierarchical one
 | `words.txt` | the vocabulary, a word a line; line n (from 1) has id n |
 
 `places` are, of P paragraphs, from 1 each word's place in `words`, and 0 behind the last word; sizes are at least 2.
+
+A pair has `config.json` and `README.md` alone: it names two other bundles, whose logits are added (`model/pair.py`).
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ import numpy.typing as npt
 
 from pagelabel.model.decoding import best_path
 from pagelabel.model.encoding import EncodingConfig
+from pagelabel.model.pair import Pair
 from pagelabel.model.words import WordConfig
 
 FORMAT = 4
@@ -46,7 +49,8 @@ as well."""
 CONFIG, REFERENCE, CARD = "config.json", "reference.jsonl", "README.md"
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
 PARAGRAPHS, PAGE, WORDS = "paragraphs.onnx", "page.onnx", "words.txt"
-FLAT, HIERARCHICAL = "flat", "hierarchical"
+FLAT, HIERARCHICAL, PAIR = "flat", "hierarchical", "pair"
+_ENCODINGS: dict[str, Any] = {FLAT: EncodingConfig, HIERARCHICAL: WordConfig, PAIR: Pair}
 FILES = {FLAT: (MODEL, TOKENIZER, REFERENCE), HIERARCHICAL: (PARAGRAPHS, PAGE, WORDS, REFERENCE)}
 """By network: the files with a sha256 in the config."""
 IDS = {FLAT: "windows", HIERARCHICAL: "words"}
@@ -63,7 +67,7 @@ class BundleConfig:
     `transitions` are added to log-probabilities where a label (in rows) is followed by another; there may be none."""
 
     labels: tuple[str, ...]
-    encoding: EncodingConfig | WordConfig
+    encoding: EncodingConfig | WordConfig | Pair
     temperature: float
     thresholds: dict[str, float]
     sha256: dict[str, str]
@@ -72,8 +76,15 @@ class BundleConfig:
 
     @property
     def network(self) -> str:
-        """Which of `FILES` the bundle has; it follows from the encoding."""
-        return FLAT if isinstance(self.encoding, EncodingConfig) else HIERARCHICAL
+        """`flat`, `hierarchical` or `pair`; it follows from the encoding."""
+        return next(name for name, encoding in _ENCODINGS.items() if isinstance(self.encoding, encoding))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files with a sha256 in the config, as seen from the bundle's folder."""
+        if isinstance(self.encoding, Pair):
+            return tuple(f"{part}/{CONFIG}" for part in self.encoding.parts)
+        return FILES[self.network]
 
     def probabilities(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Calibrated probabilities of logits, both [N, labels]."""
@@ -125,12 +136,11 @@ class BundleConfig:
                 )
             thresholds = {str(label): float(value) for label, value in record["thresholds"].items()}
             network = record.get("network", FLAT)
-            if network not in FILES:
-                raise BundleError(f"network {network!r}; this version of pagelabel knows {', '.join(FILES)}")
-            encoding = EncodingConfig if network == FLAT else WordConfig
+            if network not in _ENCODINGS:
+                raise BundleError(f"network {network!r}; this version of pagelabel knows {', '.join(_ENCODINGS)}")
             config = cls(
                 tuple(record["labels"]),
-                encoding.from_dict(record["encoding"]),
+                _ENCODINGS[network].from_dict(record["encoding"]),
                 float(record["temperature"]),
                 thresholds,
                 dict(record["sha256"]),
@@ -154,11 +164,11 @@ class BundleConfig:
         return config
 
 
-SHIPPED = {"accurate": "bundle", "fast": "fast"}
+SHIPPED = {"both": "both", "accurate": "bundle", "fast": "fast"}
 """The models that come with the package, by name: their folders. The first is the default."""
 
 
-def shipped_bundle(name: str = "accurate") -> Path:
+def shipped_bundle(name: str = next(iter(SHIPPED))) -> Path:
     """The folder of a model that comes with the package."""
     return Path(str(files("pagelabel.model") / SHIPPED[name]))
 
@@ -171,8 +181,22 @@ def find_bundle(bundle: str | Path | None) -> Path:
     return shipped_bundle(bundle) if isinstance(bundle, str) and bundle in SHIPPED else Path(bundle)
 
 
+def is_bundle(folder: str | Path) -> bool:
+    """Whether the folder says that it is a bundle; that of a pretrained encoder has a `config.json`, too."""
+    file = Path(folder) / CONFIG
+    return file.is_file() and '"sha256"' in file.read_text("utf-8")
+
+
+def bundle_files(folder: str | Path) -> list[Path]:
+    """All files of a bundle; of a pair those of its two bundles, too."""
+    folder, encoding = Path(folder), read_bundle(folder).encoding
+    parts = [folder / part for part in encoding.parts] if isinstance(encoding, Pair) else []
+    return [file for place in (folder, *parts) for file in sorted(place.iterdir()) if file.is_file()]
+
+
 def read_bundle(folder: str | Path) -> BundleConfig:
-    """Read and verify a bundle: every file is there and has the sha256 that `config.json` says.
+    """Read and verify a bundle: every file is there and has the sha256 that `config.json` says. The two bundles of a
+    pair are verified when they are read.
 
     Raises BundleError that names the first file which is missing or differs.
     """
@@ -183,7 +207,7 @@ def read_bundle(folder: str | Path) -> BundleConfig:
         config = BundleConfig.from_json((folder / CONFIG).read_text(encoding="utf-8"))
     except (BundleError, UnicodeDecodeError) as error:
         raise BundleError(f"{folder / CONFIG}: {error}") from error
-    for name in FILES[config.network]:
+    for name in config.files:
         expected = config.sha256.get(name)
         if not (folder / name).is_file():
             raise BundleError(f"{folder / name}: missing; the bundle is incomplete, copy or export it again")

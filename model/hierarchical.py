@@ -28,7 +28,9 @@ def round_up(size: int, step: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class HierarchicalConfig:
-    """Sizes: of the word table, a word, a paragraph vector, the transformer over the page, a paragraph's features."""
+    """Sizes: of the word table, a word, a paragraph vector, the transformer over the page, a paragraph's features.
+    Where it is `local`, the layers of the transformer read neighbours, too: the first those next to a paragraph, each
+    other one those twice as far off as the one before."""
 
     words: int
     labels: int
@@ -38,6 +40,7 @@ class HierarchicalConfig:
     heads: int = 4
     dropout: float = 0.1
     features: int = len(FEATURE_NAMES)
+    local: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -81,18 +84,27 @@ class ParagraphReader(nn.Module):
         return vectors
 
 
-class _Layer(nn.Module):
-    """A pre-norm transformer layer (Xiong et al. 2020, https://arxiv.org/abs/2002.04745)."""
+def _sides(rows: torch.Tensor, step: int) -> torch.Tensor:
+    """Of rows [B, N, size] each between those `step` before and behind it (zeros where there are none)."""
+    count = rows.shape[1]
+    edged = functional.pad(rows, (0, 0, step, step))
+    return torch.cat([edged[:, :count], rows, edged[:, 2 * step : 2 * step + count]], -1)
 
-    def __init__(self, size: int, heads: int, dropout: float) -> None:
+
+class _Layer(nn.Module):
+    """A pre-norm transformer layer (Xiong et al. 2020, https://arxiv.org/abs/2002.04745). With a `step`, its
+    feed-forward part reads the rows so far before and behind each row, too, as a convolution (Ren et al. 2019,
+    https://arxiv.org/abs/1905.09263): attention does not know who stands where."""
+
+    def __init__(self, size: int, heads: int, dropout: float, step: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.step = heads, step
         self.norm1, self.norm2 = nn.LayerNorm(size), nn.LayerNorm(size)
         self.mix, self.merge = nn.Linear(size, 3 * size), nn.Linear(size, size)
-        self.up, self.down = nn.Linear(size, 2 * size), nn.Linear(2 * size, size)
+        self.up, self.down = nn.Linear(3 * size if step else size, 2 * size), nn.Linear(2 * size, size)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None, bias: torch.Tensor | None) -> torch.Tensor:
         batch, count, size = x.shape
         parts = self.mix(self.norm1(x)).view(batch, count, 3, self.heads, size // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
@@ -101,7 +113,10 @@ class _Layer(nn.Module):
             scores = scores + bias
         mixed = (scores.softmax(-1) @ value).transpose(1, 2).reshape(batch, count, size)
         x = x + self.dropout(self.merge(mixed))
-        out: torch.Tensor = x + self.dropout(self.down(functional.relu(self.up(self.norm2(x)))))
+        own = self.norm2(x)
+        if self.step:
+            own = _sides(own if mask is None else own * mask[..., None], self.step)
+        out: torch.Tensor = x + self.dropout(self.down(functional.relu(self.up(own))))
         return out
 
 
@@ -115,7 +130,8 @@ class PageReader(nn.Module):
         )
         # Attention alone does not know who stands next to whom.
         self.neighbours = nn.Linear(3 * config.size, config.size)
-        self.layers = nn.ModuleList(_Layer(config.size, config.heads, config.dropout) for _ in range(config.layers))
+        steps = [2**i if config.local else 0 for i in range(config.layers)]
+        self.layers = nn.ModuleList(_Layer(config.size, config.heads, config.dropout, step) for step in steps)
         self.norm = nn.LayerNorm(config.size)
         self.head = nn.Linear(2 * config.size, config.labels)
         self.dropout = nn.Dropout(config.dropout)
@@ -130,12 +146,10 @@ class PageReader(nn.Module):
         own = self.dropout(functional.relu(vectors + self.features(features)))
         if mask is not None:
             own = own * mask[..., None]
-        edge = own[:, :1] * 0
-        sides = torch.cat([torch.cat([edge, own[:, :-1]], 1), own, torch.cat([own[:, 1:], edge], 1)], -1)
-        hidden = own + self.neighbours(sides)
+        hidden = own + self.neighbours(_sides(own, 1))
         bias = None if mask is None else (1 - mask[:, None, None, :]) * -1e9
         for layer in self.layers:
-            hidden = layer(hidden, bias)
+            hidden = layer(hidden, mask, bias)
         return torch.cat([self.norm(hidden), own], -1)
 
 

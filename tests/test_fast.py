@@ -14,6 +14,8 @@ from conftest import toy_pages, write_pages
 pytest.importorskip("torch")
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from pagelabel import BundleError, Labeler
 from pagelabel.check import check_bundle
@@ -98,6 +100,21 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
     whole = load_fast(fast_checkpoint)[0].state_dict()
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
     assert [file.name for file in run.iterdir() if ".tmp" in file.name] == []
+
+
+def test_a_run_of_before_layers_read_neighbours_goes_on(fast_config: Path, tmp_path: Path) -> None:
+    config, run = load_fast_config(fast_config), tmp_path / "run"
+    config = replace(config, sizes=replace(config.sizes, local=False), optim=replace(config.optim, epochs=1))
+    train_fast(config, run)
+    file = run / "state.safetensors"
+    with safe_open(str(file), framework="pt") as stored:
+        tensors, metadata = {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata()  # noqa: SIM118
+    settings = json.loads(metadata["config"])
+    del settings["sizes"]["local"]
+    save_file(tensors, str(file), {**metadata, "config": json.dumps(settings)})
+    assert train_fast(config, run, resume=True) == run / "best"
+    with pytest.raises(ValueError, match="other settings"):
+        train_fast(replace(config, sizes=replace(config.sizes, local=True)), run, resume=True)
 
 
 def test_pages_that_are_held_out_are_kept_for_export(fast_config: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pagelabel.training.fast import train_fast
 from pagelabel.training.fast_config import load_fast_config
 from pagelabel.training.fast_soup import mean_fast
 from pagelabel.training.fast_start import load_base
-from pagelabel.training.fast_state import load_fast
+from pagelabel.training.fast_state import load_fast, save_fast
 
 
 def test_the_mean_of_a_model_and_of_what_was_trained_from_it(
@@ -45,6 +45,15 @@ def test_the_mean_of_a_model_and_of_what_was_trained_from_it(
     card = (export_fast(tmp_path / "soup" / "best", tmp_path / "bundle") / "README.md").read_text()
     assert "fast_soup runs/toy/best runs/toy/best runs/linked/best -o runs/mean/best" in card
     assert mean_fast([load_base(tmp_path / "soup" / "best"), load_base(run)]).info["averaged"] == ["mean"]
+    # The best checkpoint of a run and its last one.
+    both = mean_fast([load_base(run), load_base(run.with_name("last"))])
+    assert both.info["averaged"] == ["linked"]
+    assert both.info["last"]
+    save_fast(tmp_path / "both" / "best", both.network, both.words, both.info)
+    card = (export_fast(tmp_path / "both" / "best", tmp_path / "bundle") / "README.md").read_text()
+    assert "fast_soup runs/linked/best runs/linked/last -o runs/mean/best" in card
+    card = (export_fast(run.with_name("last"), tmp_path / "bundle") / "README.md").read_text()
+    assert "export.fast runs/linked/last -o" in card
     other = replace(config.sizes, size=2 * config.sizes.size)
     wider = train_fast(
         replace(config, sizes=other, optim=replace(config.optim, epochs=1, evaluations=1)), tmp_path / "wider"

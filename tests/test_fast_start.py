@@ -66,3 +66,24 @@ def test_a_run_starts_from_a_bundle_and_learns_to_read_links(
         train_fast(replace(goes_on, base=str(linked), words=config.words), tmp_path / "without")
     with pytest.raises(BundleError, match="of its own kind"):
         restored_fast(shipped_bundle("accurate"))
+
+
+def test_a_run_starts_from_another_checkpoint_and_learns_to_read_neighbours(
+    fast_config: Path, fast_checkpoint: Path, tmp_path: Path
+) -> None:
+    config = load_fast_config(fast_config)
+    alone, sizes = replace(config.sizes, local=False), replace(config.sizes, local=True)
+    before = replace(config, sizes=alone, optim=replace(config.optim, epochs=1))
+    goes_on = replace(config, sizes=sizes, base=str(tmp_path / "alone" / "best"))
+    first, _, _ = load_fast(train_fast(before, tmp_path / "alone"))
+    started = train_fast(replace(goes_on, optim=replace(config.optim, epochs=1, rate=1e-9)), tmp_path / "on")
+    network, _, _ = load_fast(started)
+    assert (first.config.local, network.config.local) == (False, True)
+    vectors, features = torch.randn(1, 9, network.config.size), torch.randn(1, 9, network.config.features)
+    with torch.no_grad():
+        torch.testing.assert_close(network.page(vectors, features), first.page(vectors, features), atol=1e-4, rtol=0)
+    bundle = export_fast(started, tmp_path / "bundle")
+    assert check_bundle(bundle).problems == ()
+    assert restored_fast(bundle)[0].config == network.config
+    with pytest.raises(ValueError, match=r"set sizes\.local"):
+        train_fast(replace(goes_on, base=str(bundle), sizes=alone), tmp_path / "without")

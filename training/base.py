@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from pagelabel.model.bundle import CONFIG, SHIPPED, find_bundle
+from pagelabel.model.bundle import find_bundle, is_bundle
 from pagelabel.model.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
 from pagelabel.model.network import PageNetwork, load_base
 from pagelabel.training.restore import dequantised, restored
@@ -90,10 +90,7 @@ def load_trained(base: str | Path) -> Checkpoint | None:
     if is_checkpoint(base):
         return load_checkpoint(base)
     folder = find_bundle(base)
-    # The folder of a pretrained encoder has a file of that name, too.
-    if base in SHIPPED or ((folder / CONFIG).is_file() and '"sha256"' in (folder / CONFIG).read_text("utf-8")):
-        return restored(folder)
-    return None
+    return restored(folder) if is_bundle(folder) else None
 
 
 def load_model(name: str | Path) -> Checkpoint:

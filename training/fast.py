@@ -29,7 +29,7 @@ from pagelabel.training.fast_config import FastConfig, load_fast_config
 from pagelabel.training.fast_examples import Batch, Noise, Part, Rows, learn_words
 from pagelabel.training.fast_parts import epoch_parts
 from pagelabel.training.fast_start import base_of, begin
-from pagelabel.training.fast_state import FastState, save_fast
+from pagelabel.training.fast_state import LAST, FastState, save_fast
 from pagelabel.training.listings import listing_pages
 from pagelabel.training.pages import check_pages, load_pages
 from pagelabel.training.precision import half_precision
@@ -70,7 +70,8 @@ def scores(network: HierarchicalNetwork, dev: dict[str, Rows], words: Words) -> 
 
 
 def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) -> Path:
-    """Train as `config` says; returns the folder of the best checkpoint, `output/best`.
+    """Train as `config` says; returns the folder of the best checkpoint, `output/best`. That of the end is in
+    `output/last`: the mean of both (`pagelabel.training.fast_soup`) may be better than either.
 
     With `resume`, goes on behind the last epoch that was done: the result is that of a run that was never stopped.
     Raises ValueError on data or settings that do not fit, and where `output` holds a run and `resume` is not given.
@@ -124,10 +125,12 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
             found = scores(state.averaged, dev_rows, words)
             record = {"step": state.step, "loss": round(loss, 4), "seconds": round(time.time() - started), **found}
             print(json.dumps(record), file=sys.stderr)
+            info = {"training": config.to_dict(), "dev": dev_files, "metrics": found, "start": base and base.info}
             if found["macro_f1"] > state.best:
                 state.best = found["macro_f1"]
-                info = {"training": config.to_dict(), "dev": dev_files, "metrics": found, "start": base and base.info}
                 save_fast(output / "best", state.averaged, words, info)
+            if done == 1:
+                save_fast(output / LAST, state.averaged, words, {**info, LAST: True})
         state.epoch, state.seconds = epoch + 1, time.time() - started
         state.save(stored, config)
     return output / "best"

@@ -35,6 +35,7 @@ class FastSizes:
     layers: int = 3
     heads: int = 4
     dropout: float = 0.1
+    local: bool = True
 
 
 @dataclass(frozen=True, slots=True)

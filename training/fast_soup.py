@@ -24,16 +24,17 @@ def mean_fast(models: Sequence[Base]) -> Base:
     """The mean, with vocabulary, settings and history of the last one; its `info` names the others under `averaged`.
     Raises ValueError where labels, sizes or vocabularies differ."""
     last = models[-1]
+    sizes = last.network.config
     for other in models[:-1]:
         for what, ours, theirs in (
             ("labels", last.info["labels"], other.info["labels"]),
-            ("sizes", last.network.config, widened(other.network, last.network.config.features).config),
+            ("sizes", sizes, widened(other.network, sizes.features, sizes.local).config),
             ("vocabularies", last.words.vocabulary, other.words.vocabulary),
             ("encodings", last.words.config, replace(other.words.config, features=last.words.config.features)),
         ):
             if ours != theirs:
                 raise ValueError(f"their {what} differ: a mean is of models that were trained one from another")
-    networks = [widened(model.network, last.network.config.features) for model in models]
+    networks = [widened(model.network, sizes.features, sizes.local) for model in models]
     networks[-1].load_state_dict(mean_of([network.state_dict() for network in networks]))
     names = [name_of(model.info, FAST_MEAN) for model in models[:-1]]
     return Base(networks[-1], last.words, {**last.info, "averaged": names, "metrics": {}})

@@ -38,15 +38,21 @@ def load_base(name: str | Path) -> Base:
     return Base(*(restored_fast(folder) if (folder / CONFIG).is_file() else load_fast(folder)))
 
 
-def widened(network: HierarchicalNetwork, features: int) -> HierarchicalNetwork:
-    """The network as one that reads so many features: what it has not read before counts nothing until it is learnt.
-    Raises ValueError where it reads more."""
-    known = network.config.features
+def widened(network: HierarchicalNetwork, features: int, local: bool) -> HierarchicalNetwork:
+    """The network as one that reads so many features, and neighbours in its layers where it is `local`: what it has not
+    read before counts nothing until it is learnt. Raises ValueError where it reads more."""
+    known, size = network.config.features, network.config.size
     if known > features:
         raise ValueError(f"it reads links: {known} features, not {features}; set words.links")
-    out = HierarchicalNetwork(replace(network.config, features=features))
+    if network.config.local and not local:
+        raise ValueError("its layers read neighbours; set sizes.local")
+    out = HierarchicalNetwork(replace(network.config, features=features, local=local))
     weights = network.state_dict()
     weights[_FEATURES] = functional.pad(weights[_FEATURES], (0, features - known))
+    if local and not network.config.local:
+        for i in range(network.config.layers):
+            # Before, own, behind.
+            weights[f"page.layers.{i}.up.weight"] = functional.pad(weights[f"page.layers.{i}.up.weight"], (size, size))
     out.load_state_dict(weights)
     return out.eval()
 
@@ -57,12 +63,17 @@ def base_of(config: FastConfig) -> Base:
     known, asked = replace(words.config, features=FEATURE_NAMES), config.words
     for name, found, expected in (
         ("labels", tuple(info["labels"]), config.labels),
-        ("sizes", replace(network.config, features=0), replace(_sizes(config, words), features=0)),
+        ("sizes", _own(network.config), _own(_sizes(config, words))),
         ("words", known, WordConfig(asked.head_words, asked.tail_words, about=asked.about)),
     ):
         if found != expected:
             raise ValueError(f"base {config.base}: its {name} are {found}, the config has {expected}")
     return Base(network, Words(words.vocabulary, word_config(config.words)), info)
+
+
+def _own(sizes: HierarchicalConfig) -> HierarchicalConfig:
+    """Without what can be added to a network that is trained."""
+    return replace(sizes, features=0, local=False)
 
 
 def _sizes(config: FastConfig, words: Words) -> HierarchicalConfig:
@@ -77,7 +88,7 @@ def begin(config: FastConfig, words: Words, states: int, base: Base | None, *, f
     network = HierarchicalNetwork(sizes)
     settings = config.optim
     if base is not None:
-        network.load_state_dict(widened(base.network, sizes.features).state_dict())
+        network.load_state_dict(widened(base.network, sizes.features, sizes.local).state_dict())
     elif first_stage:
         if config.teacher is not None:
             network.paragraphs.words.weight.data.copy_(word_vectors(words, config.teacher, sizes.word_size))

@@ -20,6 +20,8 @@ from pagelabel.training.config import same_settings
 from pagelabel.training.fast_config import FastConfig
 
 _WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
+LAST = "last"
+"""The folder of a run's last checkpoint, and what says in its `info` that it is that, not the best one."""
 
 
 def save_fast(folder: Path, network: HierarchicalNetwork, words: Words, info: dict[str, Any]) -> None:
@@ -78,7 +80,10 @@ class FastState:
         """Raises ValueError where the run was begun with other settings."""
         with safe_open(str(file), framework="pt") as stored:
             metadata = stored.metadata()
-            if not same_settings(json.loads(metadata["config"]), config):
+            settings = json.loads(metadata["config"])
+            # Before there was a choice, layers did not read neighbours.
+            settings["sizes"].setdefault("local", False)
+            if not same_settings(settings, config):
                 raise ValueError(
                     f"{file}: the run was started with other settings; resume with those, or use another folder"
                 )

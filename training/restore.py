@@ -26,6 +26,7 @@ from pagelabel.model.checkpoint import Checkpoint
 from pagelabel.model.encoding import EncodingConfig
 from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.network import from_config
+from pagelabel.model.pair import Pair
 from pagelabel.model.words import WordConfig, Words
 
 _GRAPH, _PAGE_GRAPH = "network.", "reader."
@@ -36,10 +37,13 @@ _WITHOUT_BIAS = ("features.0", "features.2")
 
 
 def restored(folder: str | Path) -> Checkpoint:
-    """The checkpoint that the flat bundle in `folder` is worth. Raises BundleError where it cannot be made: for a
-    bundle of the fast model, or one that does not name its encoder."""
+    """The checkpoint that the flat bundle in `folder`, or the flat one of a pair, is worth. Raises BundleError where it
+    cannot be made: for a bundle of the fast model, or one that does not name its encoder."""
     folder = Path(folder)
     config = read_bundle(folder)
+    if isinstance(config.encoding, Pair):
+        folder /= config.encoding.parts[0]
+        config = read_bundle(folder)
     if not isinstance(config.encoding, EncodingConfig):
         raise BundleError(f"{folder}: a {config.network} model; training goes on from flat ones, as 'accurate', alone")
     info = dict(config.provenance.get("checkpoint") or {})

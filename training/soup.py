@@ -54,9 +54,10 @@ def mean_of(states: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Ten
 
 
 def name_of(info: dict[str, Any], mean: str = "soup") -> str:
-    """What a checkpoint is called: by its config, or, where it is a mean, by how many means it descends from."""
+    """What a checkpoint is called: by its config (the last one of a run beside its best one: `config/last`), or, where
+    it is a mean, by how many means it descends from."""
     if not info.get("averaged"):
-        return str(info["training"]["name"])
+        return str(info["training"]["name"]) + ("/last" if info.get("last") else "")
     means, stage = 0, info
     while stage:
         means += bool(stage.get("averaged"))

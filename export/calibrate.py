@@ -58,14 +58,14 @@ def fit_transitions(
     The network sees neighbours too, so they count less than their frequency says. To choose the strength, each half of
     the pages is decided with the neighbours of the other half.
     """
-    halves = [_half(page) for page in pages]
+    halves = [half(page) for page in pages]
     others = [
-        _association([p for p, h in zip(pages, halves, strict=True) if h != half], config.labels) for half in (0, 1)
+        _association([p for p, h in zip(pages, halves, strict=True) if h != side], config.labels) for side in (0, 1)
     ]
     gains = []
     for strength in _STRENGTHS:
         configs = [replace(config, transitions=_scaled(other, strength), thresholds={}) for other in others]
-        given = [configs[half].decide(rows)[0] for half, rows in zip(halves, logits, strict=True)]
+        given = [configs[side].decide(rows)[0] for side, rows in zip(halves, logits, strict=True)]
         gains.append(sum(_macro_f1s(pages, given, config.labels)))
     best = int(np.argmax(gains))
     if gains[best] < gains[0] + _LEAST_GAIN:
@@ -73,8 +73,8 @@ def fit_transitions(
     return _scaled(_association(pages, config.labels), _STRENGTHS[best])
 
 
-def _half(page: Page) -> int:
-    """Views are in the half of their page."""
+def half(page: Page) -> int:
+    """0 or 1; views are in the half of their page."""
     return hashlib.sha256(page.group.encode()).digest()[0] % 2
 
 

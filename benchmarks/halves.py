@@ -1,0 +1,86 @@
+"""What the decisions owe to the pages that they were fitted on: fitted on half of them, tried on the rest.
+
+    python benchmarks/halves.py --pages ../shared/data/dev.jsonl.gz ../shared/data/dev_views.jsonl.gz \
+        --out benchmarks/results
+
+Temperature, transitions and thresholds of each shipped model (of the pair the weight, too) are fitted at export on the
+development pages, on which its scores are measured. Here each half of the pages is labelled with what was fitted on the
+other; views are in the half of their page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from measured import measured
+
+from pagelabel import Labeler, Page
+from pagelabel.export.calibrate import fit_decisions, half
+from pagelabel.export.pair import fit_weight
+from pagelabel.export.parity import Logits
+from pagelabel.model.bundle import SHIPPED, BundleConfig
+from pagelabel.pair import PairModel
+from pagelabel.training.metrics import score
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pages", nargs="+", required=True, help="labelled pages and their views (JSON lines)")
+    parser.add_argument("--out", type=Path, help="folder for halves.json")
+    args = parser.parse_args()
+    sets = {Path(file).name: measured(file) for file in args.pages}
+    pages = [page for found in sets.values() for page in found]
+    rows = {}
+    for name in SHIPPED:
+        labeler = Labeler.load(name)
+        given = iter(_labelled(labeler, pages))
+        scores = {file: score(found, [next(given) for _ in found], labeler.labels) for file, found in sets.items()}
+        rows[name] = {
+            file: {"macro_f1": round(report.macro_f1, 6), "accuracy": round(report.accuracy, 6)}
+            for file, report in scores.items()
+        }
+    text = json.dumps(rows, indent=1)
+    print(text)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / "halves.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _labelled(labeler: Labeler, pages: Sequence[Page]) -> list[Page]:
+    model = labeler.model
+    parts = model.parts if isinstance(model, PairModel) else (model,)
+    found = [part.logits(pages) for part in parts]
+    labelled: dict[int, Page] = {}
+    for ours in (0, 1):
+        fitted = [i for i, page in enumerate(pages) if half(page) != ours]
+        logits = _mixed(found, fitted, pages, labeler.labels)
+        config = _fitted(labeler.config, [logits[i] for i in fitted], [pages[i] for i in fitted])
+        for i, page in enumerate(pages):
+            if half(page) == ours:
+                labels, scores = config.decide(logits[i])
+                labelled[i] = replace(page, labels=labels, scores=scores)
+    return [labelled[i] for i in range(len(pages))]
+
+
+def _mixed(
+    found: Sequence[Sequence[Logits]], fitted: Sequence[int], pages: Sequence[Page], labels: Sequence[str]
+) -> Sequence[Logits]:
+    if len(found) == 1:
+        return found[0]
+    gold = [np.array([labels.index(label) for label in pages[i].labels or ()]) for i in fitted]
+    first, second = ([part[i] for i in fitted] for part in found)
+    weight = fit_weight(first, second, gold, [pages[i].view is not None for i in fitted])
+    return [a + np.float32(weight) * b for a, b in zip(*found, strict=True)]
+
+
+def _fitted(config: BundleConfig, logits: Sequence[Logits], pages: Sequence[Page]) -> BundleConfig:
+    return fit_decisions(replace(config, thresholds={}, transitions=()), logits, pages)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
 """Accuracy against speed of several bundles, measured in one run on one core: a table and a plot.
 
-    python benchmarks/frontier.py model/bundle model/fast runs/candidates/* --pages ../shared/data/dev.jsonl.gz \
-        --out benchmarks/results
+    python benchmarks/frontier.py model/both model/bundle model/fast runs/candidates/* \
+        --pages ../shared/data/dev.jsonl.gz --out benchmarks/results
 
 Bundles that were shipped before are in the history (`git log -- model`): `git archive COMMIT model/fast | tar -x
 --strip-components=2 -C runs/candidates/NAME` takes one out.

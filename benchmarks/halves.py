@@ -16,15 +16,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from measured import measured
 
 from pagelabel import Labeler, Page
 from pagelabel.export.calibrate import fit_decisions, half
 from pagelabel.export.pair import fit_weight
-from pagelabel.export.parity import Logits
-from pagelabel.model.bundle import SHIPPED, BundleConfig
-from pagelabel.pair import PairModel
+from pagelabel.model.bundle import SHIPPED
+from pagelabel.pair import PairModel, added
 from pagelabel.training.metrics import score
 
 
@@ -58,28 +56,18 @@ def _labelled(labeler: Labeler, pages: Sequence[Page]) -> list[Page]:
     labelled: dict[int, Page] = {}
     for ours in (0, 1):
         fitted = [i for i, page in enumerate(pages) if half(page) != ours]
-        logits = _mixed(found, fitted, pages, labeler.labels)
-        config = _fitted(labeler.config, [logits[i] for i in fitted], [pages[i] for i in fitted])
+        others = [pages[i] for i in fitted]
+        logits = found[0]
+        if len(found) == 2:
+            first, second = ([part[i] for i in fitted] for part in found)
+            logits = added(*found, fit_weight(first, second, others, labeler.labels))
+        empty = replace(labeler.config, thresholds={}, transitions=())
+        config = fit_decisions(empty, [logits[i] for i in fitted], others)
         for i, page in enumerate(pages):
             if half(page) == ours:
                 labels, scores = config.decide(logits[i])
                 labelled[i] = replace(page, labels=labels, scores=scores)
     return [labelled[i] for i in range(len(pages))]
-
-
-def _mixed(
-    found: Sequence[Sequence[Logits]], fitted: Sequence[int], pages: Sequence[Page], labels: Sequence[str]
-) -> Sequence[Logits]:
-    if len(found) == 1:
-        return found[0]
-    gold = [np.array([labels.index(label) for label in pages[i].labels or ()]) for i in fitted]
-    first, second = ([part[i] for i in fitted] for part in found)
-    weight = fit_weight(first, second, gold, [pages[i].view is not None for i in fitted])
-    return [a + np.float32(weight) * b for a, b in zip(*found, strict=True)]
-
-
-def _fitted(config: BundleConfig, logits: Sequence[Logits], pages: Sequence[Page]) -> BundleConfig:
-    return fit_decisions(replace(config, thresholds={}, transitions=()), logits, pages)
 
 
 if __name__ == "__main__":

@@ -14,19 +14,15 @@ from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.fast_soup import FAST_MEAN
 from pagelabel.training.report import GroupScore
 from pagelabel.training.run_folder import HELD_OUT
-from pagelabel.training.soup import mean_name
+from pagelabel.training.soup import mean_name, run_name
 
-_INTRO = """# pagelabel model
-
-Gives every paragraph of a web page one label of:
-{labels}.
-It reads the paragraph among its neighbours, as plain text; markup is not needed.{about}{guide}
+_INTRO = """It reads the paragraph among its neighbours, as plain text; markup is not needed.{about}
 
 Files: {files}, `config.json` (labels in the order of the logits, encoding, temperature, transitions, thresholds,
 sha256, provenance), `reference.jsonl` (pages with ids, features, logits and labels, for `pagelabel check` and for ports
 to other languages).
 """
-OTHER_LIMITS = """## Limits
+_OTHER_LIMITS = """## Limits
 
 Other pages than those above were not measured. Use scores (`--min-score`) where a wrong label costs more than none.
 """
@@ -34,11 +30,10 @@ _FILES = {
     FLAT: "`model.onnx` (int8), `tokenizer.json`",
     HIERARCHICAL: "`paragraphs.onnx` (word table in int8) and `page.onnx` (int8), `words.txt`",
 }
+_SETTINGS = "All settings are in `config.json`, those of training under `provenance`."
 _ABOUT = {"title": "title", "url": "address"}
 
-_GUIDE = " The labels are defined in pagelabel's label guide,\n`data/label-guide.md`."
-
-LIMITS = """## Limits
+_LIMITS = """## Limits
 
 English, mostly news pages; other languages were not measured. Pages that are not articles (forums, shops, section
 pages) are rarer in the training data and score lower, see the scores by kind. `donation` and `quote` are rare: their
@@ -63,15 +58,25 @@ def model_card(config: BundleConfig, evaluations: dict[str, Evaluation]) -> str:
     if reads_links(config.encoding.features):
         known.append("how much of each paragraph lies in links")
     read = f" Where they are known, it reads {_and(known)}, too." if known else ""
-    own = config.labels == LABELS
-    labels = ", ".join(f"`{label}`" for label in config.labels)
-    parts = [_INTRO.format(labels=labels, files=files, about=read, guide=_GUIDE if own else "")]
+    parts = [opening(config.labels) + _INTRO.format(files=files, about=read)]
     for name, evaluation in evaluations.items():
         parts.append(score_section(name, evaluation, unseen=name in held_out(config)))
     flat = config.network == FLAT
     parts += [_parity(config), _recipe(config)] if flat else [_fast_parity(config), _fast_recipe(config)]
-    parts.append(LIMITS if own else OTHER_LIMITS)
+    parts.append(limits(config.labels))
     return "\n".join(parts)
+
+
+def opening(labels: Sequence[str]) -> str:
+    """What every model does."""
+    guide = " They are defined in pagelabel's label guide,\n`data/label-guide.md`." if labels == LABELS else ""
+    names = ", ".join(f"`{label}`" for label in labels)
+    return f"# pagelabel model\n\nGives every paragraph of a web page one label of:\n{names}.{guide}\n"
+
+
+def limits(labels: Sequence[str]) -> str:
+    """What is known to go wrong, where the labels are the project's own."""
+    return _LIMITS if labels == LABELS else _OTHER_LIMITS
 
 
 def held_out(config: BundleConfig) -> set[str]:
@@ -159,8 +164,8 @@ def decisions(config: BundleConfig) -> str:
     """What is decided by more than the logits, in words."""
     return (
         f"Temperature {config.temperature}, thresholds {config.thresholds or 'none'}, "
-        f"{'weights for labels behind each other' if config.transitions else 'no transitions'}, fitted on the dev "
-        "files. All settings are in `config.json`, those of training under `provenance`."
+        f"{'weights for labels behind each other' if config.transitions else 'no transitions'}, "
+        "fitted on the dev files."
     )
 
 
@@ -176,7 +181,7 @@ def _fast_recipe(config: BundleConfig) -> str:
     for stage in stages:
         name = stage["training"]["name"]
         commands.append(f"python -m pagelabel.training.fast --config training/{name}.toml -o runs/{name}")
-        last = f"{name}/last" if stage.get("last") else name
+        last = run_name(stage)
         told.append(_fast_stage(stage["training"]))
         if averaged := stage.get("averaged"):
             means += 1
@@ -188,7 +193,7 @@ def _fast_recipe(config: BundleConfig) -> str:
 
 {" Then ".join(told)} Sizes: {sizes}.
 
-{decisions(config)}
+{decisions(config)} {_SETTINGS}
 
 Made with:
 
@@ -266,7 +271,7 @@ def _recipe(config: BundleConfig) -> str:
         *_table(("config", "starts from", "seed", "epochs", "rate", "pages and views, repeats too", "minutes"), rows),
         "",
         *([" ".join(means), ""] if means else []),
-        decisions(config),
+        f"{decisions(config)} {_SETTINGS}",
         "",
         *_table(("file", "sha256"), [(name, f"{digest[:16]}…") for name, digest in files.items()]),
         "",

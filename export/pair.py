@@ -14,21 +14,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from pagelabel.data.page import Page
 from pagelabel.export.calibrate import cross_entropy, fit_decisions, fit_temperature
-from pagelabel.export.card import LIMITS, OTHER_LIMITS, decisions, held_out, score_section
+from pagelabel.export.card import decisions, held_out, limits, opening, score_section
 from pagelabel.export.parity import Logits
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import CARD, CONFIG, FLAT, HIERARCHICAL, BundleConfig, find_bundle, sha256
-from pagelabel.model.labels import LABELS
 from pagelabel.model.pair import Pair
+from pagelabel.pair import added
 from pagelabel.training.evaluate import Evaluation
 
 _WEIGHTS = np.arange(1, 41) / 20
@@ -53,9 +51,8 @@ def export_pair(
     sets = dev_sets(dev, configs[0].labels)
     pages = [page for found in sets.values() for page in found]
     ours, theirs = (_logits(labeler, pages) for labeler in labelers)
-    gold = [np.array([configs[0].labels.index(label) for label in page.labels or ()]) for page in pages]
-    weight = fit_weight(ours, theirs, gold, [page.view is not None for page in pages])
-    logits = [a + np.float32(weight) * b for a, b in zip(ours, theirs, strict=True)]
+    weight = fit_weight(ours, theirs, pages, configs[0].labels)
+    logits = added(ours, theirs, weight)
     with new_bundle(output) as folder:
         parts: list[str] = []
         for kind, part in zip((FLAT, HIERARCHICAL), folders, strict=True):
@@ -83,19 +80,17 @@ def _logits(labeler: Labeler, pages: Sequence[Page]) -> list[Logits]:
     return [labeler.logits(page) for page in bar]
 
 
-def fit_weight(
-    ours: Sequence[Logits], theirs: Sequence[Logits], gold: Sequence[npt.NDArray[np.int64]], views: Sequence[bool]
-) -> float:
-    """The weight, of .05 to 2, of the second model's logits under which the labels `gold` are most likely, at the
+def fit_weight(ours: Sequence[Logits], theirs: Sequence[Logits], pages: Sequence[Page], labels: Sequence[str]) -> float:
+    """The weight, of .05 to 2, of the second model's logits under which the labels of `pages` are most likely, at the
     temperature that is best with it; whole pages and views count alike. Macro-F1 hangs on too few paragraphs."""
-    first, second, labels = np.concatenate(ours), np.concatenate(theirs), np.concatenate(gold)
-    view = np.repeat(views, [len(rows) for rows in ours])
+    gold = np.array([labels.index(label) for page in pages for label in page.labels or ()])
+    view = np.array([page.view is not None for page in pages for _ in page.paragraphs])
     forms = [rows for rows in (~view, view) if rows.any()]
     losses = []
     for weight in _WEIGHTS:
-        logits: npt.NDArray[Any] = first + np.float32(weight) * second
-        scaled = logits.astype(np.float64) / fit_temperature(logits, labels)
-        losses.append(sum(cross_entropy(scaled[rows], labels[rows]) for rows in forms))
+        logits = np.concatenate(added(ours, theirs, weight))
+        scaled = logits.astype(np.float64) / fit_temperature(logits, gold)
+        losses.append(sum(cross_entropy(scaled[rows], gold[rows]) for rows in forms))
     return float(_WEIGHTS[int(np.argmin(losses))])
 
 
@@ -105,15 +100,9 @@ def pair_card(
     """Markdown: what the pair is of, its scores, and the command that made it; the rest is in the cards of the two."""
     assert isinstance(config.encoding, Pair)
     flat, fast = config.encoding.parts
-    labels = ", ".join(f"`{label}`" for label in config.labels)
     known = set.intersection(*(held_out(part) for part in parts))
-    own = config.labels == LABELS
     sections = [
-        f"""# pagelabel model
-
-Gives every paragraph of a web page one label of:
-{labels}.
-
+        f"""{opening(config.labels)}
 Two models read the page beside each other: [one]({flat}/README.md) windows of word pieces,
 [the other]({fast}/README.md) the whole page, a paragraph at a time. The logits are those of the first and
 {config.encoding.weight:g} times those of the second. What they read, learnt from and were checked for is in their
@@ -122,18 +111,19 @@ cards; this folder has `config.json` (the folders of the two, temperature, trans
 """
     ]
     sections += [score_section(name, found, unseen=name in known) for name, found in evaluations.items()]
-    arguments = "accurate fast -o model/both --beside" if beside else f"{FLAT} {HIERARCHICAL} -o FOLDER"
     sections.append(
         f"""## Recipe
 
 {decisions(config)} So was the weight.
 
+Made with (the folders of the two as seen from this one):
+
 ```
-python -m pagelabel.export.pair {arguments} --dev {" ".join(evaluations)}
+python -m pagelabel.export.pair {flat} {fast} -o FOLDER{" --beside" if beside else ""} --dev {" ".join(evaluations)}
 ```
 """
     )
-    return "\n".join([*sections, LIMITS if own else OTHER_LIMITS])
+    return "\n".join([*sections, limits(config.labels)])
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from pagelabel.export.parity import Logits
 from pagelabel.model.bundle import CONFIG, BundleConfig
 from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.pages import load_pages
+from pagelabel.training.run_folder import LAST
 
 _REFERENCE_PAGES = 12
 
@@ -58,8 +59,8 @@ def _without_folders(training: dict[str, Any]) -> dict[str, Any]:
         if path is None:
             return None
         place = Path(path)
-        if place.name == "last":
-            return f"{place.parent.name}/last"
+        if place.name == LAST:
+            return f"{place.parent.name}/{LAST}"
         return (place.parent.name or place.name) if place.name == "best" else place.name
 
     data = training["data"]

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from pagelabel.data.page import Page
+from pagelabel.flat import FlatModel
+from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.labeler import Labeler
-from pagelabel.model.bundle import IDS, REFERENCE, find_bundle
-from pagelabel.model.encoding import EncodingConfig
+from pagelabel.model.bundle import IDS, REFERENCE, find_bundle, read_bundle
 from pagelabel.model.features import read_features
 from pagelabel.model.pair import Pair
-from pagelabel.model.words import WordConfig
 from pagelabel.pair import PairModel
 
 # int8 against the fp32 logits of torch; the same share that export demands on real pages.
@@ -37,10 +37,13 @@ def check_bundle(bundle: str | Path | None = None, *, threads: int | None = None
     """Verify digests, token ids, features and labels of a bundle without torch; of a pair those of its two bundles.
     Raises BundleError if it is broken."""
     labeler = Labeler.load(bundle, threads=threads)
-    folder, encoding = find_bundle(bundle), labeler.config.encoding
-    if isinstance(encoding, Pair):
-        return _together([check_bundle(folder / part, threads=threads) for part in encoding.parts])
-    return _check_single(labeler, folder, encoding)
+    folder, encoding, model = find_bundle(bundle), labeler.config.encoding, labeler.model
+    if isinstance(model, PairModel) and isinstance(encoding, Pair):
+        places = [folder / part for part in encoding.parts]
+        models = zip(places, model.parts, strict=True)
+        return _together([_check(place, Labeler(read_bundle(place), part), part) for place, part in models])
+    assert not isinstance(model, PairModel)
+    return _check(folder, labeler, model)
 
 
 def _together(checks: list[Check]) -> Check:
@@ -50,16 +53,17 @@ def _together(checks: list[Check]) -> Check:
     return Check(pages, paragraphs, same / max(1, paragraphs), problems)
 
 
-def _check_single(labeler: Labeler, folder: Path, encoding: EncodingConfig | WordConfig) -> Check:
-    assert not isinstance(labeler.model, PairModel)
+def _check(folder: Path, labeler: Labeler, model: FlatModel | HierarchicalModel) -> Check:
     problems: list[str] = []
     pages = paragraphs = same = 0
+    encoding = labeler.config.encoding
+    assert not isinstance(encoding, Pair)
     # Not `splitlines`: text in JSON may hold other ends of lines.
     for line in (folder / REFERENCE).read_text(encoding="utf-8").strip("\n").split("\n"):
         row = json.loads(line)
         pages += 1
         page = Page.from_record({name: row[name] for name in _FIELDS if name in row}, "")
-        if labeler.model.encoded(page) != row[IDS[labeler.config.network]]:
+        if model.encoded(page) != row[IDS[labeler.config.network]]:
             problems.append(f"reference page {row['id']!r}: token ids differ from those stored")
             continue
         features = read_features(page.paragraphs, page.link, encoding.features)

@@ -11,6 +11,13 @@ from pagelabel.data.page import Page
 from pagelabel.flat import FlatModel
 from pagelabel.hierarchical import HierarchicalModel
 
+Logits = npt.NDArray[np.float32]
+
+
+def added(first: Sequence[Logits], second: Sequence[Logits], weight: float) -> list[Logits]:
+    """Of each page, the first model's logits [N, labels] and `weight` times the second's."""
+    return [ours + np.float32(weight) * theirs for ours, theirs in zip(first, second, strict=True)]
+
 
 class PairModel:
     """See `pagelabel.model.pair.Pair`."""
@@ -21,7 +28,7 @@ class PairModel:
         self.parts = first, second
         self.weight = weight
 
-    def logits(self, pages: Sequence[Page]) -> list[npt.NDArray[np.float32]]:
+    def logits(self, pages: Sequence[Page]) -> list[Logits]:
         """Logits [N, labels] of each page's paragraphs."""
-        ours, theirs = (part.logits(pages) for part in self.parts)
-        return [first + np.float32(self.weight) * second for first, second in zip(ours, theirs, strict=True)]
+        first, second = (part.logits(pages) for part in self.parts)
+        return added(first, second, self.weight)

@@ -30,7 +30,8 @@ def round_up(size: int, step: int) -> int:
 class HierarchicalConfig:
     """Sizes: of the word table, a word, a paragraph vector, the transformer over the page, a paragraph's features.
     Where it is `local`, the layers of the transformer read neighbours, too: the first those next to a paragraph, each
-    other one those twice as far off as the one before."""
+    other one those twice as far off as the one before. Checkpoints of before there was a choice, which do not tell,
+    are not."""
 
     words: int
     labels: int

@@ -13,12 +13,13 @@ pytest.importorskip("torch")
 
 import torch
 
-from pagelabel import BundleError, Labeler
+from pagelabel import BundleError, Labeler, Page
 from pagelabel.check import check_bundle
 from pagelabel.cli import main
 from pagelabel.export.pair import export_pair, fit_weight
 from pagelabel.export.writing import ExportError
 from pagelabel.model.bundle import CONFIG, PAIR, read_bundle, sha256
+from pagelabel.model.labels import LABELS
 from pagelabel.training.restore import restored
 
 
@@ -146,10 +147,13 @@ def test_export_fits_a_pair_to_other_pages(
 def test_the_weight_is_what_the_second_model_is_worth() -> None:
     rng = np.random.default_rng(0)
     gold = [rng.integers(0, 5, 50) for _ in range(20)]
+    pages = [
+        Page(str(i), ["text"] * 50, labels=[LABELS[k] for k in ids], extra={"view": "other"} if i % 3 == 0 else {})
+        for i, ids in enumerate(gold)
+    ]
     right = [(3 * np.eye(5)[labels] + rng.normal(0, 1, (50, 5))).astype(np.float32) for labels in gold]
     again = [(3 * np.eye(5)[labels] + rng.normal(0, 1, (50, 5))).astype(np.float32) for labels in gold]
     noise = [rng.normal(0, 1, (50, 5)).astype(np.float32) for _ in gold]
-    views = [i % 3 == 0 for i in range(20)]
-    assert fit_weight(right, noise, gold, views) < 0.15
-    assert fit_weight(noise, right, gold, views) == 2
-    assert 0.7 < fit_weight(right, again, gold, views) < 1.4
+    assert fit_weight(right, noise, pages, LABELS) < 0.15
+    assert fit_weight(noise, right, pages, LABELS) == 2
+    assert 0.7 < fit_weight(right, again, pages, LABELS) < 1.4

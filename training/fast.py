@@ -29,11 +29,11 @@ from pagelabel.training.fast_config import FastConfig, load_fast_config
 from pagelabel.training.fast_examples import Batch, Noise, Part, Rows, learn_words
 from pagelabel.training.fast_parts import epoch_parts
 from pagelabel.training.fast_start import base_of, begin
-from pagelabel.training.fast_state import LAST, FastState, save_fast
+from pagelabel.training.fast_state import FastState, save_fast
 from pagelabel.training.listings import listing_pages
 from pagelabel.training.pages import check_pages, load_pages
 from pagelabel.training.precision import half_precision
-from pagelabel.training.run_folder import keep
+from pagelabel.training.run_folder import LAST, keep
 from pagelabel.training.student import Targets, loss_of
 
 _STATE = "state.safetensors"

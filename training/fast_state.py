@@ -20,8 +20,6 @@ from pagelabel.training.config import same_settings
 from pagelabel.training.fast_config import FastConfig
 
 _WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
-LAST = "last"
-"""The folder of a run's last checkpoint, and what says in its `info` that it is that, not the best one."""
 
 
 def save_fast(folder: Path, network: HierarchicalNetwork, words: Words, info: dict[str, Any]) -> None:

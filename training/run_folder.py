@@ -17,6 +17,8 @@ _CONFIG = "config.json"
 _PROCESSES = "processes"
 # The pages that are held out where the config names none.
 HELD_OUT = "dev.jsonl"
+LAST = "last"
+"""The folder of a run's last checkpoint beside its best one, and what says in its `info` that it is that."""
 
 
 def leads() -> bool:

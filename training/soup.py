@@ -19,6 +19,7 @@ import torch
 
 from pagelabel.model.checkpoint import Checkpoint, save_checkpoint
 from pagelabel.training.base import load_model
+from pagelabel.training.run_folder import LAST
 
 # What an encoder's config says that its weights do not depend on; a bundle's has come another way than a checkpoint's.
 _IDLE = dict.fromkeys(("_name_or_path", "transformers_version", "dtype"))
@@ -57,12 +58,18 @@ def name_of(info: dict[str, Any], mean: str = "soup") -> str:
     """What a checkpoint is called: by its config (the last one of a run beside its best one: `config/last`), or, where
     it is a mean, by how many means it descends from."""
     if not info.get("averaged"):
-        return str(info["training"]["name"]) + ("/last" if info.get("last") else "")
+        return run_name(info)
     means, stage = 0, info
     while stage:
         means += bool(stage.get("averaged"))
         stage = stage.get("start") or {}
     return mean_name(means, mean)
+
+
+def run_name(info: dict[str, Any]) -> str:
+    """The run that a checkpoint, or the last one of those that it is a mean of, is from."""
+    name = str(info["training"]["name"])
+    return f"{name}/{LAST}" if info.get(LAST) else name
 
 
 def mean_name(number: int, mean: str = "soup") -> str:

@@ -3,15 +3,16 @@
     python benchmarks/halves.py --pages ../shared/data/dev.jsonl.gz ../shared/data/dev_views.jsonl.gz \
         --out benchmarks/results
 
-Temperature, transitions and thresholds of each shipped model (of the pair the weight, too) are fitted at export on the
-development pages, on which its scores are measured. Here each half of the pages is labelled with what was fitted on the
-other; views are in the half of their page.
+Temperature, transitions and thresholds of each shipped model (of the pair how their logits are added, too) are fitted
+at export on the development pages, on which its scores are measured. Here each half of the pages is labelled with what
+was fitted on the other; views are in the half of their page.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +21,10 @@ from measured import measured
 
 from pagelabel import Labeler, Page
 from pagelabel.export.calibrate import fit_decisions, half
-from pagelabel.export.pair import fit_weight
+from pagelabel.export.pairing import fit_pair
+from pagelabel.export.parity import Logits
 from pagelabel.model.bundle import SHIPPED
-from pagelabel.pair import PairModel, added
+from pagelabel.pair import PairModel
 from pagelabel.training.metrics import score
 
 
@@ -50,19 +52,11 @@ def main() -> None:
 
 
 def _labelled(labeler: Labeler, pages: Sequence[Page]) -> list[Page]:
-    model = labeler.model
-    parts = model.parts if isinstance(model, PairModel) else (model,)
-    found = [part.logits(pages) for part in parts]
     labelled: dict[int, Page] = {}
-    for ours in (0, 1):
+    for ours, logits in enumerate(_logits(labeler, pages)):
         fitted = [i for i, page in enumerate(pages) if half(page) != ours]
-        others = [pages[i] for i in fitted]
-        logits = found[0]
-        if len(found) == 2:
-            first, second = ([part[i] for i in fitted] for part in found)
-            logits = added(*found, fit_weight(first, second, others, labeler.labels))
         empty = replace(labeler.config, thresholds={}, transitions=())
-        config = fit_decisions(empty, [logits[i] for i in fitted], others)
+        config = fit_decisions(empty, [logits[i] for i in fitted], [pages[i] for i in fitted])
         for i, page in enumerate(pages):
             if half(page) == ours:
                 labels, scores = config.decide(logits[i])
@@ -70,5 +64,25 @@ def _labelled(labeler: Labeler, pages: Sequence[Page]) -> list[Page]:
     return [labelled[i] for i in range(len(pages))]
 
 
-if __name__ == "__main__":
-    main()
+def _logits(labeler: Labeler, pages: Sequence[Page]) -> list[list[Logits]]:
+    """Of all pages, for each half; those of a pair are added as is best for the other half."""
+    model = labeler.model
+    if not isinstance(model, PairModel):
+        return [model.logits(pages)] * 2
+    first, second = model.parts
+    ours, theirs = first.logits(pages), second.logits(pages)
+    out = []
+    for side in (0, 1):
+        fitted = [i for i, page in enumerate(pages) if half(page) != side]
+        some = [pages[i] for i in fitted]
+        pair = fit_pair(
+            model.pair.parts,
+            first.encoder,
+            [ours[i] for i in fitted],
+            [theirs[i] for i in fitted],
+            some,
+            labeler.labels,
+        )
+        print(f"half {side}: {pair}", file=sys.stderr)
+        out.append(PairModel(first, second, pair).logits(pages))
+    return out

@@ -54,8 +54,8 @@ def accuracy() -> str:
         for name, found in halves.items()
     )
     fitted = (
-        "Temperature, thresholds and what labels follow each other (of the pair the weight, too) were fitted on these "
-        f"pages. Fitted on half of them and tried on the other, macro-F1 is: {honest}."
+        "Temperature, thresholds and what labels follow each other (of the pair how logits are added, too) were fitted "
+        f"on these pages. Fitted on half of them and tried on the other, macro-F1 is: {honest}."
     )
     return f"""{_wrap(prose)}
 

@@ -66,7 +66,7 @@ def fit_transitions(
     for strength in _STRENGTHS:
         configs = [replace(config, transitions=_scaled(other, strength), thresholds={}) for other in others]
         given = [configs[side].decide(rows)[0] for side, rows in zip(halves, logits, strict=True)]
-        gains.append(sum(_macro_f1s(pages, given, config.labels)))
+        gains.append(sum(macro_f1s(pages, given, config.labels)))
     best = int(np.argmax(gains))
     if gains[best] < gains[0] + _LEAST_GAIN:
         return ()
@@ -144,7 +144,7 @@ class _Tried(NamedTuple):
                 found[page.extra.get("view")][gold in ARTICLE_LABELS, label in ARTICLE_LABELS] += count
         total = sum(found.values(), Counter[tuple[bool, bool]]())
         gains = [_article_f1(part) - _article_f1(_all_kept(part)) for view, part in found.items() if view]
-        return cls(threshold, _macro_f1s(pages, given, config.labels), _article_f1(total), min(gains, default=0.0))
+        return cls(threshold, macro_f1s(pages, given, config.labels), _article_f1(total), min(gains, default=0.0))
 
 
 def _article_f1(words: Counter[tuple[bool, bool]]) -> float:
@@ -157,7 +157,7 @@ def _all_kept(words: Counter[tuple[bool, bool]]) -> Counter[tuple[bool, bool]]:
     return Counter({(gold, True): words[gold, True] + words[gold, False] for gold in (True, False)})
 
 
-def _macro_f1s(pages: Sequence[Page], given: Sequence[Sequence[str]], labels: Sequence[str]) -> list[float]:
+def macro_f1s(pages: Sequence[Page], given: Sequence[Sequence[str]], labels: Sequence[str]) -> list[float]:
     """Macro-F1 of each form that there is: views, and whole pages."""
     out = []
     for view in (True, False):
@@ -166,6 +166,14 @@ def _macro_f1s(pages: Sequence[Page], given: Sequence[Sequence[str]], labels: Se
         if len(gold):
             out.append(_macro_f1(gold, np.array([labels.index(label) for i in some for label in given[i]])))
     return out
+
+
+def accuracies(pages: Sequence[Page], given: Sequence[Sequence[str]]) -> list[float]:
+    """Accuracy of each form, as in `macro_f1s`."""
+    right: dict[bool, list[bool]] = {True: [], False: []}
+    for page, labels in zip(pages, given, strict=True):
+        right[page.view is not None] += [a == b for a, b in zip(page.labels or (), labels, strict=True)]
+    return [float(np.mean(found)) for found in right.values() if found]
 
 
 def _macro_f1(gold: npt.NDArray[np.int64], given: npt.NDArray[np.int64]) -> float:

@@ -13,23 +13,26 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
+from math import inf
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from pagelabel.data.page import Page
-from pagelabel.export.calibrate import cross_entropy, fit_decisions, fit_temperature
+from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import decisions, held_out, limits, opening, score_section
+from pagelabel.export.pairing import Reader, fit_pair
 from pagelabel.export.parity import Logits
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle
+from pagelabel.flat import FlatModel
+from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import CARD, CONFIG, FLAT, HIERARCHICAL, BundleConfig, find_bundle, sha256
+from pagelabel.model.encoding import Encoder
 from pagelabel.model.pair import Pair
-from pagelabel.pair import added
+from pagelabel.pair import PairModel, unsure
 from pagelabel.training.evaluate import Evaluation
-
-_WEIGHTS = np.arange(1, 41) / 20
 
 
 def export_pair(
@@ -37,22 +40,23 @@ def export_pair(
 ) -> Path:
     """Write the pair of two bundles (folders, or names of shipped ones) to `output`, replacing a bundle there.
 
-    The second one's weight, temperature, transitions and thresholds are fitted, and scores measured, on the labelled
-    pages of `dev`. Raises ExportError where the bundles are not one of each kind with the same labels.
+    How their logits are added (`pagelabel.export.pairing`), temperature, transitions and thresholds are fitted, and
+    scores measured, on the labelled pages of `dev`. Raises ExportError where the bundles are not one of each kind with
+    the same labels.
     """
     output = Path(output).resolve()
     folders = [find_bundle(name).resolve() for name in (flat, fast)]
     labelers = [Labeler.load(folder) for folder in folders]
     configs = [labeler.config for labeler in labelers]
-    if (kinds := [config.network for config in configs]) != [FLAT, HIERARCHICAL]:
-        raise ExportError(f"a pair is of a flat bundle and a fast one, found {' and '.join(kinds)}")
+    first, second = (labeler.model for labeler in labelers)
+    if not isinstance(first, FlatModel) or not isinstance(second, HierarchicalModel):
+        kinds = " and ".join(config.network for config in configs)
+        raise ExportError(f"a pair is of a flat bundle and a fast one, found {kinds}")
     if configs[0].labels != configs[1].labels:
         raise ExportError(f"their labels differ: {', '.join(configs[0].labels)} and {', '.join(configs[1].labels)}")
     sets = dev_sets(dev, configs[0].labels)
     pages = [page for found in sets.values() for page in found]
-    ours, theirs = (_logits(labeler, pages) for labeler in labelers)
-    weight = fit_weight(ours, theirs, pages, configs[0].labels)
-    logits = added(ours, theirs, weight)
+    ours, theirs = _logits(first, pages), _logits(second, pages)
     with new_bundle(output) as folder:
         parts: list[str] = []
         for kind, part in zip((FLAT, HIERARCHICAL), folders, strict=True):
@@ -61,37 +65,39 @@ def export_pair(
             else:
                 shutil.copytree(part, folder / kind)
                 parts.append(kind)
-        pair = Pair((parts[0], parts[1]), weight)
+        pair = fit_pair((parts[0], parts[1]), first.encoder, ours, theirs, pages, configs[0].labels)
+        logits = _logits(PairModel(first, second, pair), pages)
         config = fit_decisions(BundleConfig(configs[0].labels, pair, 1.0, {}, {}, {}), logits, pages)
         scores = evaluations(sets, logits, config)
         digests = [sha256(part / CONFIG) for part in folders]
         config = replace(
             config,
             sha256=dict(zip(config.files, digests, strict=True)),
-            provenance={"metrics": {name: evaluation.summary() for name, evaluation in scores.items()}},
+            provenance={
+                "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
+                "tokens_read": _tokens_read(pair, first.encoder, theirs, sets),
+            },
         )
         (folder / CARD).write_text(pair_card(config, configs, scores, beside=beside), encoding="utf-8")
         (folder / CONFIG).write_text(config.to_json(), encoding="utf-8")
     return output
 
 
-def _logits(labeler: Labeler, pages: Sequence[Page]) -> list[Logits]:
-    bar = tqdm(pages, desc=labeler.config.network, unit="page", disable=not sys.stderr.isatty())
-    return [labeler.logits(page) for page in bar]
+def _logits(model: FlatModel | HierarchicalModel | PairModel, pages: Sequence[Page]) -> list[Logits]:
+    bar = tqdm(pages, desc=type(model).__name__, unit="page", disable=not sys.stderr.isatty())
+    return [model.logits([page])[0] for page in bar]
 
 
-def fit_weight(ours: Sequence[Logits], theirs: Sequence[Logits], pages: Sequence[Page], labels: Sequence[str]) -> float:
-    """The weight, of .05 to 2, of the second model's logits under which the labels of `pages` are most likely, at the
-    temperature that is best with it; whole pages and views count alike. Macro-F1 hangs on too few paragraphs."""
-    gold = np.array([labels.index(label) for page in pages for label in page.labels or ()])
-    view = np.array([page.view is not None for page in pages for _ in page.paragraphs])
-    forms = [rows for rows in (~view, view) if rows.any()]
-    losses = []
-    for weight in _WEIGHTS:
-        logits = np.concatenate(added(ours, theirs, weight))
-        scaled = logits.astype(np.float64) / fit_temperature(logits, gold)
-        losses.append(sum(cross_entropy(scaled[rows], gold[rows]) for rows in forms))
-    return float(_WEIGHTS[int(np.argmin(losses))])
+def _tokens_read(
+    pair: Pair, encoder: Encoder, theirs: Sequence[Logits], sets: dict[str, list[Page]]
+) -> dict[str, float]:
+    """Of each set, the tokens that the first model reads, as a share of what it would read alone."""
+    pages = [page for found in sets.values() for page in found]
+    alone = iter(Reader.of(encoder, pages).tokens([None] * len(pages)))
+    asked = encoder if pair.sure == inf else encoder.with_context(pair.context)
+    read = iter(Reader.of(asked, pages).tokens([unsure(rows, pair.sure) for rows in theirs]))
+    sizes = {name: len(pages) for name, pages in sets.items()}
+    return {name: round(sum(islice(read, n)) / sum(islice(alone, n)), 4) for name, n in sizes.items()}
 
 
 def pair_card(
@@ -103,18 +109,20 @@ def pair_card(
     known = set.intersection(*(held_out(part) for part in parts))
     sections = [
         f"""{opening(config.labels)}
-Two models read the page beside each other: [one]({flat}/README.md) windows of word pieces,
-[the other]({fast}/README.md) the whole page, a paragraph at a time. The logits are those of the first and
-{config.encoding.weight:g} times those of the second. What they read, learnt from and were checked for is in their
-cards; this folder has `config.json` (the folders of the two, temperature, transitions, thresholds, the sha256 of their
-`config.json`).
+Two models: [one]({flat}/README.md) reads windows of word pieces, [the other]({fast}/README.md) the whole page, a
+paragraph at a time. What they read, learnt from and were checked for is in their cards.
+
+{_asked(config.encoding, config.provenance["tokens_read"])}
+
+This folder has `config.json`: the folders of the two, what is above, temperature, transitions, thresholds, the sha256
+of their `config.json`.
 """
     ]
     sections += [score_section(name, found, unseen=name in known) for name, found in evaluations.items()]
     sections.append(
         f"""## Recipe
 
-{decisions(config)} So was the weight.
+{decisions(config)} So was how logits are added.
 
 Made with (the folders of the two as seen from this one):
 
@@ -124,6 +132,18 @@ python -m pagelabel.export.pair {flat} {fast} -o FOLDER{" --beside" if beside el
 """
     )
     return "\n".join([*sections, limits(config.labels)])
+
+
+def _asked(pair: Pair, tokens_read: dict[str, float]) -> str:
+    added = f"logits are those of the first and {pair.weight:g} times those of the second"
+    if pair.sure == inf:
+        return f"Both read everything; {added}."
+    shares = ", ".join(f"{share:.0%} on `{name}`" for name, share in tokens_read.items())
+    around = f"{pair.context} tokens of context on both sides"
+    return f"""The second reads everything. Where its best logit leads by {pair.sure:g} or more, it is alone, and its
+logits are multiplied by {pair.alone:g}. The first reads the rest, with {around}; there
+{added}.
+Of the tokens that it would read alone, the first reads {shares}."""
 
 
 def main() -> int:

@@ -39,9 +39,10 @@ def check_bundle(bundle: str | Path | None = None, *, threads: int | None = None
     labeler = Labeler.load(bundle, threads=threads)
     folder, encoding, model = find_bundle(bundle), labeler.config.encoding, labeler.model
     if isinstance(model, PairModel) and isinstance(encoding, Pair):
+        models: tuple[FlatModel | HierarchicalModel, ...] = model.parts
         places = [folder / part for part in encoding.parts]
-        models = zip(places, model.parts, strict=True)
-        return _together([_check(place, Labeler(read_bundle(place), part), part) for place, part in models])
+        parts = zip(places, models, strict=True)
+        return _together([_check(place, Labeler(read_bundle(place), part), part) for place, part in parts])
     assert not isinstance(model, PairModel)
     return _check(folder, labeler, model)
 

@@ -100,7 +100,9 @@ def _model(
 ) -> FlatModel | HierarchicalModel | PairModel:
     if isinstance(config.encoding, Pair):
         first, second = (_part(folder / part, config, threads, cache) for part in config.encoding.parts)
-        return PairModel(first, second, config.encoding.weight)
+        if not isinstance(first, FlatModel) or not isinstance(second, HierarchicalModel):
+            raise BundleError(f"{folder}: a pair is of a flat bundle and a fast one, in this order")
+        return PairModel(first, second, config.encoding)
     return _single(folder, config, threads, cache)
 
 

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 import numpy as np
-import numpy.typing as npt
 
 from pagelabel.data.page import Page
-from pagelabel.flat import FlatModel
+from pagelabel.flat import FlatModel, Logits
 from pagelabel.hierarchical import HierarchicalModel
-
-Logits = npt.NDArray[np.float32]
-
-
-def added(first: Sequence[Logits], second: Sequence[Logits], weight: float) -> list[Logits]:
-    """Of each page, the first model's logits [N, labels] and `weight` times the second's."""
-    return [ours + np.float32(weight) * theirs for ours, theirs in zip(first, second, strict=True)]
+from pagelabel.model.encoding import Wanted
+from pagelabel.model.pair import Pair
 
 
 class PairModel:
     """See `pagelabel.model.pair.Pair`."""
 
-    def __init__(
-        self, first: FlatModel | HierarchicalModel, second: FlatModel | HierarchicalModel, weight: float
-    ) -> None:
+    def __init__(self, first: FlatModel, second: HierarchicalModel, pair: Pair) -> None:
         self.parts = first, second
-        self.weight = weight
+        self.pair = pair
+        self._asked = first if pair.sure == inf else first.with_context(pair.context)
 
     def logits(self, pages: Sequence[Page]) -> list[Logits]:
         """Logits [N, labels] of each page's paragraphs."""
-        first, second = (part.logits(pages) for part in self.parts)
-        return added(first, second, self.weight)
+        found = self.parts[1].logits(pages)
+        wanted = [unsure(logits, self.pair.sure) for logits in found]
+        asked = [i for i, some in enumerate(wanted) if some.any()]
+        out = [logits * np.float32(self.pair.alone) for logits in found]
+        read = self._asked.read([pages[i] for i in asked], [wanted[i] for i in asked])
+        for i, (places, logits) in zip(asked, read, strict=True):
+            out[i][places] = added(logits, found[i][places], self.pair.weight)
+        return out
+
+
+def added(first: Logits, second: Logits, weight: float) -> Logits:
+    """The first model's logits [N, labels] and `weight` times the second's."""
+    return first + np.float32(weight) * second
+
+
+def unsure(logits: Logits, sure: float) -> Wanted:
+    """Whether the best of a paragraph's logits leads by less than `sure`: bool [N] of [N, labels]."""
+    best = np.sort(logits, axis=1)
+    return np.asarray(best[:, -1] - best[:, -2] < sure)

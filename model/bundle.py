@@ -23,7 +23,8 @@ or of a hierarchical one
 
 `places` are, of P paragraphs, from 1 each word's place in `words`, and 0 behind the last word; sizes are at least 2.
 
-A pair has `config.json` and `README.md` alone: it names two other bundles, whose logits are added (`model/pair.py`).
+A pair has `config.json` and `README.md` alone: it names two other bundles, and says how their logits are added and
+which paragraphs both read (`model/pair.py`).
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ from pagelabel.model.encoding import EncodingConfig
 from pagelabel.model.pair import Pair
 from pagelabel.model.words import WordConfig
 
-FORMAT = 4
-"""Written. Formats 1, which has no transitions, 2, whose encoding has no `about`, and 3, which reads no links, are read
-as well."""
+FORMAT = 5
+"""Written. Formats 1, which has no transitions, 2, whose encoding has no `about`, 3, which reads no links, and 4, in
+whose pairs both models read everything, are read as well."""
 CONFIG, REFERENCE, CARD = "config.json", "reference.jsonl", "README.md"
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
 PARAGRAPHS, PAGE, WORDS = "paragraphs.onnx", "page.onnx", "words.txt"

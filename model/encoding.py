@@ -13,7 +13,7 @@ lose is kept in the features of the whole paragraph, see `pagelabel.model.featur
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,8 @@ from tokenizers import Tokenizer
 from pagelabel.data.page import Page, as_unicode
 from pagelabel.model.about import about_texts, check_about
 from pagelabel.model.features import FEATURE_NAMES, check_features, read_features
+
+Wanted = npt.NDArray[np.bool_]
 
 # Enough characters for the head and tail tokens of any ordinary text; bounds the cost of a 10 MB paragraph.
 _CHARS_PER_TOKEN = 12
@@ -107,6 +109,10 @@ class Encoder:
         self.config = config
         self._tokenizer = tokenizer
 
+    def with_context(self, tokens: int) -> Encoder:
+        """The same encoder, whose windows overlap by `tokens` on both sides."""
+        return Encoder(self._tokenizer, replace(self.config, context_tokens=tokens))
+
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Word-piece ids of each text, cut to head and tail, without marker; each distinct text is read once."""
         head, tail = self.config.head_tokens, self.config.tail_tokens
@@ -141,35 +147,56 @@ class Encoder:
         if page.paragraphs:
             yield from self.pack(page, self.tokenize(page.paragraphs))
 
-    def pack(self, page: Page, pieces: Sequence[list[int]]) -> Iterator[Window]:
-        """The windows of a page whose paragraphs are already tokenized."""
+    def pack(self, page: Page, pieces: Sequence[list[int]], wanted: Wanted | None = None) -> Iterator[Window]:
+        """The windows of a page whose paragraphs are already tokenized; `wanted` as in `spans`."""
         features = read_features(page.paragraphs, page.link, self.config.features)
         head = self.head(self.about(page))
-        for first, start, stop, end in self.spans([1 + len(ids) for ids in pieces], len(head)):
+        for first, start, stop, end in self.spans([1 + len(ids) for ids in pieces], len(head), wanted):
             ids, dense, markers = self.window(pieces[first:end], features[first:end], head)
             yield Window(ids, dense, markers, first, start, stop)
 
-    def spans(self, sizes: list[int], head: int) -> Iterator[tuple[int, int, int, int]]:
+    def spans(
+        self, sizes: Sequence[int], head: int, wanted: Wanted | None = None
+    ) -> Iterator[tuple[int, int, int, int]]:
         """(first, start, stop, end) of each window: paragraphs first:end are in it, start:stop are its core. `head` is
-        how many tokens stand before them."""
-        room, context = self.config.window_tokens - 2 - head, self.config.context_tokens
-        start, total = 0, len(sizes)
-        while start < total:
-            first, used = start, 0
-            while first > 0 and used + sizes[first - 1] <= context:
-                first -= 1
-                used += sizes[first]
-            end = start
-            while end < total and used + sizes[end] <= room:
-                used += sizes[end]
-                end += 1
-            stop, behind = end, 0
-            if end < total:
-                while stop > start + 1 and behind + sizes[stop - 1] <= context:
-                    stop -= 1
-                    behind += sizes[stop]
-            yield first, start, stop, end
-            start = stop
+        how many tokens stand before them.
+
+        The cores are every paragraph once; or, of `wanted` (bool [N]), every paragraph that is, and those between two
+        such that would be read as their context anyway.
+        """
+        room, context, total = self.config.window_tokens - 2 - head, self.config.context_tokens, len(sizes)
+        for start, until in self._stretches(sizes, wanted):
+            while start < until:
+                first, used = start, 0
+                while first > 0 and used + sizes[first - 1] <= context:
+                    first -= 1
+                    used += sizes[first]
+                end = start
+                while end < until and used + sizes[end] <= room:
+                    used += sizes[end]
+                    end += 1
+                stop, behind = end, 0
+                if end < until:
+                    while stop > start + 1 and behind + sizes[stop - 1] <= context:
+                        stop -= 1
+                        behind += sizes[stop]
+                else:
+                    while end < total and behind + sizes[end] <= min(context, room - used):
+                        behind += sizes[end]
+                        end += 1
+                yield first, start, stop, end
+                start = stop
+
+    def _stretches(self, sizes: Sequence[int], wanted: Wanted | None) -> list[tuple[int, int]]:
+        """Paragraphs from the first to behind the last of each run of wanted ones, whose contexts touch."""
+        places = np.arange(len(sizes)) if wanted is None else np.flatnonzero(wanted)
+        if not len(places):
+            return []
+        ends = np.cumsum(sizes)
+        between = ends[places[1:] - 1] - ends[places[:-1]]
+        cuts = np.flatnonzero(between > 2 * self.config.context_tokens)
+        starts, stops = places[np.r_[0, cuts + 1]], places[np.r_[cuts, len(places) - 1]] + 1
+        return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
     def window(
         self, pieces: Sequence[list[int]], features: npt.NDArray[np.float32], head: Sequence[int]

@@ -36,6 +36,31 @@ def test_every_paragraph_is_read_once_in_order(encoder: Encoder, paragraphs: lis
     assert read == list(range(len(paragraphs)))
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(1, 10), st.booleans()), max_size=120))
+def test_what_is_wanted_is_read_once_with_its_context(encoder: Encoder, page: list[tuple[int, bool]]) -> None:
+    sizes, wanted = [size for size, _ in page], np.array([some for _, some in page], dtype=bool)
+    read: list[int] = []
+    for first, start, stop, end in encoder.spans(sizes, 0, wanted):
+        assert first <= start < stop <= end <= len(sizes)
+        assert 2 + sum(sizes[first:end]) <= encoder.config.window_tokens
+        read += range(start, stop)
+    assert read == sorted(set(read))
+    assert set(np.flatnonzero(wanted)) <= set(read)
+    everything = list(encoder.spans(sizes, 0))
+    assert list(encoder.spans(sizes, 0, np.ones(len(sizes), dtype=bool))) == everything
+    if wanted.all():
+        assert read == list(range(len(sizes)))
+
+
+def test_windows_are_laid_around_what_is_wanted(encoder: Encoder) -> None:
+    sizes, wanted = [4] * 100, np.zeros(100, dtype=bool)
+    wanted[[10, 17, 50, 99]] = True
+    # Contexts of 16 tokens are four paragraphs: those of 10 and 17 touch. A window has room for 15.
+    assert list(encoder.spans(sizes, 0, wanted)) == [(6, 10, 18, 21), (46, 50, 51, 55), (95, 99, 100, 100)]
+    assert list(encoder.spans(sizes, 0, np.zeros(100, dtype=bool))) == []
+
+
 def test_windows_have_context_on_both_sides(encoder: Encoder) -> None:
     paragraphs = [f"paragraph number {i}" for i in range(40)]
     windows = list(encoder.windows(Page("p", paragraphs)))

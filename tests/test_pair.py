@@ -16,10 +16,13 @@ import torch
 from pagelabel import BundleError, Labeler, Page
 from pagelabel.check import check_bundle
 from pagelabel.cli import main
-from pagelabel.export.pair import export_pair, fit_weight
+from pagelabel.export.pair import export_pair
+from pagelabel.export.pairing import fit_pair, fit_weight
 from pagelabel.export.writing import ExportError
 from pagelabel.model.bundle import CONFIG, PAIR, read_bundle, sha256
 from pagelabel.model.labels import LABELS
+from pagelabel.model.pair import Pair
+from pagelabel.pair import unsure
 from pagelabel.training.restore import restored
 
 
@@ -44,16 +47,49 @@ def rewrite(pair: Path, change: Callable[[dict[str, object]], None]) -> None:
     (pair / CONFIG).write_text(json.dumps(config))
 
 
-def test_its_logits_are_a_sum(pair: Path, tiny_bundle: Path, fast_bundle: Path) -> None:
-    labeler, flat, fast = (Labeler.load(folder) for folder in (pair, tiny_bundle, fast_bundle))
-    config = read_bundle(pair)
-    assert config.network == PAIR
-    assert 0.05 <= config.encoding.weight <= 2  # type: ignore[union-attr]
+def asked(**numbers: float) -> Callable[[dict[str, object]], None]:
+    """A change to a pair's config: how its logits are added."""
+    return lambda config: config["encoding"].update(numbers)  # type: ignore[attr-defined]
+
+
+def test_its_logits_are_a_sum(copy: Path, tiny_bundle: Path, fast_bundle: Path) -> None:
+    rewrite(copy, lambda config: config.update(encoding={"parts": ["flat", "hierarchical"], "weight": 0.7}))
+    labeler, flat, fast = (Labeler.load(folder) for folder in (copy, tiny_bundle, fast_bundle))
+    assert labeler.config.network == PAIR
     for page in toy_pages()[18:]:
-        expected = flat.logits(page) + config.encoding.weight * fast.logits(page)  # type: ignore[union-attr]
+        expected = flat.logits(page) + 0.7 * fast.logits(page)
         np.testing.assert_allclose(labeler.logits(page), expected, rtol=1e-5, atol=1e-5)
     assert labeler.label([]).labels == []
     assert list(labeler.label_pages([["One page"], [], ["Another"]]))[2].labels
+
+
+def test_the_first_is_asked_where_the_second_is_not_sure(copy: Path, tiny_bundle: Path, fast_bundle: Path) -> None:
+    flat, fast = (Labeler.load(folder) for folder in (tiny_bundle, fast_bundle))
+    page = Page("long", [text for page in toy_pages() for text in page.paragraphs])
+    theirs = fast.logits(page)
+    leads = np.sort(np.diff(np.sort(theirs, axis=1)[:, -2:])[:, 0])
+    for sure in (leads[0] / 2, leads[2] + 1e-4, np.median(leads) + 1e-4, leads[-1] + 1):
+        rewrite(copy, asked(weight=0.7, sure=float(sure), alone=1.3, context=5))
+        labeler = Labeler.load(copy)
+        wanted = unsure(theirs, sure)
+        expected = 1.3 * theirs
+        for places, ours in flat.model.with_context(5).read([page], [wanted]) if wanted.any() else ():  # type: ignore[union-attr]
+            assert set(np.flatnonzero(wanted)) <= set(places)
+            expected[places] = ours + 0.7 * theirs[places]
+        np.testing.assert_allclose(labeler.logits(page), expected, rtol=1e-5, atol=1e-5)
+        # Whatever other pages are labelled with it.
+        beside = list(labeler.label_pages([["Menu"], page, page]))
+        assert beside[2].labels == labeler.label(page).labels
+
+
+def test_what_a_pair_was_fitted_to(pair: Path) -> None:
+    config = read_bundle(pair)
+    assert isinstance(config.encoding, Pair)
+    assert 0.05 <= config.encoding.weight <= 2
+    # On the toy pages the fast model alone is right, so that it need not be very sure.
+    assert config.encoding.sure <= 1
+    assert 0 <= config.provenance["tokens_read"]["dev.jsonl"] < 0.5
+    assert "it is alone" in (pair / "README.md").read_text(encoding="utf-8")
 
 
 def test_it_labels_the_toy_pages(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +131,16 @@ def test_parts_that_do_not_fit_are_told(copy: Path, pair: Path) -> None:
     rewrite(copy, lambda config: config["sha256"].update({"flat/config.json": digest}))  # type: ignore[attr-defined]
     with pytest.raises(BundleError, match="a pair is of two single ones"):
         Labeler.load(copy)
-    for encoding in ({"parts": ["flat"], "weight": 1}, {"parts": ["flat", "flat"], "weight": float("nan")}, {}):
+    parts = ["flat", "hierarchical"]
+    for encoding in (
+        {"parts": ["flat"], "weight": 1},
+        {"parts": parts, "weight": float("nan")},
+        {"parts": parts, "weight": 1, "sure": 2},
+        {"parts": parts, "weight": 1, "sure": 0, "alone": 1, "context": 8},
+        {"parts": parts, "weight": 1, "sure": 1, "alone": -1, "context": 8},
+        {"parts": parts, "weight": 1, "sure": 1, "alone": 1, "context": -8},
+        {},
+    ):
         rewrite(copy, lambda config, encoding=encoding: config.update(encoding=encoding))  # type: ignore[misc]
         with pytest.raises(BundleError, match="not a valid bundle config"):
             Labeler.load(copy)
@@ -157,3 +202,21 @@ def test_the_weight_is_what_the_second_model_is_worth() -> None:
     assert fit_weight(right, noise, pages, LABELS) < 0.15
     assert fit_weight(noise, right, pages, LABELS) == 2
     assert 0.7 < fit_weight(right, again, pages, LABELS) < 1.4
+
+
+def test_the_second_is_alone_only_where_that_costs_little(tiny_bundle: Path) -> None:
+    rng = np.random.default_rng(1)
+    gold = [rng.integers(0, 5, 40) for _ in range(30)]
+    pages = [Page(str(i), ["text"] * 40, labels=[LABELS[k] for k in ids]) for i, ids in enumerate(gold)]
+    encoder = Labeler.load(tiny_bundle).model.encoder  # type: ignore[union-attr]
+    ours = [(6 * np.eye(5)[ids]).astype(np.float32) for ids in gold]
+    # Surely right where its logits are 8 apart, a guess where they are less than 1 apart.
+    known = [rng.random((40, 1)) < 0.5 for _ in gold]
+    guess = [rng.random((40, 5)) for _ in gold]
+    theirs = [
+        np.where(k, 8 * np.eye(5)[ids], g).astype(np.float32) for k, ids, g in zip(known, gold, guess, strict=True)
+    ]
+    found = fit_pair(("a", "b"), encoder, ours, theirs, pages, LABELS)
+    assert 0.5 <= found.sure <= 1
+    wrong = [(8 * np.eye(5)[(ids + 1) % 5]).astype(np.float32) for ids in gold]
+    assert fit_pair(("a", "b"), encoder, ours, wrong, pages, LABELS).sure == np.inf

@@ -8,15 +8,17 @@ The bundles are copied into the folder; with `--beside`, for those that ship tog
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from math import inf
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from pagelabel.data.page import Page
@@ -24,11 +26,12 @@ from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import decisions, held_out, limits, opening, score_section
 from pagelabel.export.pairing import Reader, fit_pair
 from pagelabel.export.parity import Logits
-from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle
+from pagelabel.export.reference import known_of
+from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages
 from pagelabel.flat import FlatModel
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.labeler import Labeler
-from pagelabel.model.bundle import CARD, CONFIG, FLAT, HIERARCHICAL, BundleConfig, find_bundle, sha256
+from pagelabel.model.bundle import CARD, CONFIG, FLAT, HIERARCHICAL, REFERENCE, BundleConfig, find_bundle, sha256
 from pagelabel.model.encoding import Encoder
 from pagelabel.model.pair import Pair
 from pagelabel.pair import PairModel, unsure
@@ -66,13 +69,18 @@ def export_pair(
                 shutil.copytree(part, folder / kind)
                 parts.append(kind)
         pair = fit_pair((parts[0], parts[1]), first.encoder, ours, theirs, pages, configs[0].labels)
-        logits = _logits(PairModel(first, second, pair), pages)
+        model = PairModel(first, second, pair)
+        logits = _logits(model, pages)
         config = fit_decisions(BundleConfig(configs[0].labels, pair, 1.0, {}, {}, {}), logits, pages)
         scores = evaluations(sets, logits, config)
-        digests = [sha256(part / CONFIG) for part in folders]
+        rows = _reference_rows(Labeler(config, model), model)
+        (folder / REFERENCE).write_text("".join(rows), encoding="utf-8")
         config = replace(
             config,
-            sha256=dict(zip(config.files, digests, strict=True)),
+            sha256={
+                **{f"{name}/{CONFIG}": sha256(part / CONFIG) for name, part in zip(parts, folders, strict=True)},
+                REFERENCE: sha256(folder / REFERENCE),
+            },
             provenance={
                 "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
                 "tokens_read": _tokens_read(pair, first.encoder, theirs, sets),
@@ -86,6 +94,20 @@ def export_pair(
 def _logits(model: FlatModel | HierarchicalModel | PairModel, pages: Sequence[Page]) -> list[Logits]:
     bar = tqdm(pages, desc=type(model).__name__, unit="page", disable=not sys.stderr.isatty())
     return [model.logits([page])[0] for page in bar]
+
+
+def _reference_rows(labeler: Labeler, model: PairModel) -> Iterator[str]:
+    """A line a page: what is known of it, the places of the paragraphs that the first model is asked for, logits (of
+    int8, 5 decimals) and labels."""
+    for page in reference_pages():
+        logits = labeler.logits(page)
+        row = {
+            **known_of(page),
+            "asked": np.flatnonzero(model.asked(page)).tolist(),
+            "logits": [[round(float(value), 5) for value in values] for values in logits],
+            "labels": labeler.config.decide(logits)[0],
+        }
+        yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _tokens_read(
@@ -114,8 +136,8 @@ paragraph at a time. What they read, learnt from and were checked for is in thei
 
 {_asked(config.encoding, config.provenance["tokens_read"])}
 
-This folder has `config.json`: the folders of the two, what is above, temperature, transitions, thresholds, the sha256
-of their `config.json`.
+This folder has `config.json` (the folders of the two, what is above, temperature, transitions, thresholds, sha256) and
+`reference.jsonl` (pages with the paragraphs that the first is asked for, logits and labels).
 """
     ]
     sections += [score_section(name, found, unseen=name in known) for name, found in evaluations.items()]

@@ -34,15 +34,16 @@ class Check:
 
 
 def check_bundle(bundle: str | Path | None = None, *, threads: int | None = None) -> Check:
-    """Verify digests, token ids, features and labels of a bundle without torch; of a pair those of its two bundles.
-    Raises BundleError if it is broken."""
+    """Verify digests, token ids, features and labels of a bundle without torch; of a pair those of its two bundles, and
+    its own labels. Raises BundleError if it is broken."""
     labeler = Labeler.load(bundle, threads=threads)
     folder, encoding, model = find_bundle(bundle), labeler.config.encoding, labeler.model
     if isinstance(model, PairModel) and isinstance(encoding, Pair):
         models: tuple[FlatModel | HierarchicalModel, ...] = model.parts
         places = [folder / part for part in encoding.parts]
         parts = zip(places, models, strict=True)
-        return _together([_check(place, Labeler(read_bundle(place), part), part) for place, part in parts])
+        checks = [_check(place, Labeler(read_bundle(place), part), part) for place, part in parts]
+        return _together([*checks, _check(folder, labeler, None)] if REFERENCE in labeler.config.files else checks)
     assert not isinstance(model, PairModel)
     return _check(folder, labeler, model)
 
@@ -54,22 +55,23 @@ def _together(checks: list[Check]) -> Check:
     return Check(pages, paragraphs, same / max(1, paragraphs), problems)
 
 
-def _check(folder: Path, labeler: Labeler, model: FlatModel | HierarchicalModel) -> Check:
+def _check(folder: Path, labeler: Labeler, model: FlatModel | HierarchicalModel | None) -> Check:
+    """Of a pair, which has none of its own, no `model`: its labels are compared alone."""
     problems: list[str] = []
     pages = paragraphs = same = 0
     encoding = labeler.config.encoding
-    assert not isinstance(encoding, Pair)
     # Not `splitlines`: text in JSON may hold other ends of lines.
     for line in (folder / REFERENCE).read_text(encoding="utf-8").strip("\n").split("\n"):
         row = json.loads(line)
         pages += 1
         page = Page.from_record({name: row[name] for name in _FIELDS if name in row}, "")
-        if model.encoded(page) != row[IDS[labeler.config.network]]:
-            problems.append(f"reference page {row['id']!r}: token ids differ from those stored")
-            continue
-        features = read_features(page.paragraphs, page.link, encoding.features)
-        if np.abs(features - np.array(row["features"])).max() > _FEATURE_TOLERANCE:
-            problems.append(f"reference page {row['id']!r}: features differ from those stored")
+        if model is not None and not isinstance(encoding, Pair):
+            if model.encoded(page) != row[IDS[labeler.config.network]]:
+                problems.append(f"reference page {row['id']!r}: token ids differ from those stored")
+                continue
+            features = read_features(page.paragraphs, page.link, encoding.features)
+            if np.abs(features - np.array(row["features"])).max() > _FEATURE_TOLERANCE:
+                problems.append(f"reference page {row['id']!r}: features differ from those stored")
         given = labeler.label(page).labels or []
         paragraphs += len(given)
         same += sum(a == b for a, b in zip(given, row["labels"], strict=True))

@@ -33,6 +33,10 @@ class PairModel:
             out[i][places] = added(logits, found[i][places], self.pair.weight)
         return out
 
+    def asked(self, page: Page) -> Wanted:
+        """Which paragraphs the first model is asked for, bool [N]."""
+        return unsure(self.parts[1].logits([page])[0], self.pair.sure)
+
 
 def added(first: Logits, second: Logits, weight: float) -> Logits:
     """The first model's logits [N, labels] and `weight` times the second's."""

@@ -23,8 +23,8 @@ or of a hierarchical one
 
 `places` are, of P paragraphs, from 1 each word's place in `words`, and 0 behind the last word; sizes are at least 2.
 
-A pair has `config.json` and `README.md` alone: it names two other bundles, and says how their logits are added and
-which paragraphs both read (`model/pair.py`).
+A pair has no model of its own: it names two other bundles, and says how their logits are added and which paragraphs
+both read (`model/pair.py`). In its `reference.jsonl` are no ids and features, but the paragraphs `asked` of the first.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ class BundleConfig:
     def files(self) -> tuple[str, ...]:
         """The files with a sha256 in the config, as seen from the bundle's folder."""
         if isinstance(self.encoding, Pair):
-            return tuple(f"{part}/{CONFIG}" for part in self.encoding.parts)
+            # Pairs of format 4 have no reference pages.
+            own = (REFERENCE,) if REFERENCE in self.sha256 else ()
+            return (*(f"{part}/{CONFIG}" for part in self.encoding.parts), *own)
         return FILES[self.network]
 
     def probabilities(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

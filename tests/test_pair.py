@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from pagelabel.cli import main
 from pagelabel.export.pair import export_pair
 from pagelabel.export.pairing import fit_pair, fit_weight
 from pagelabel.export.writing import ExportError
-from pagelabel.model.bundle import CONFIG, PAIR, read_bundle, sha256
+from pagelabel.model.bundle import CONFIG, PAIR, REFERENCE, read_bundle, sha256
 from pagelabel.model.labels import LABELS
 from pagelabel.model.pair import Pair
 from pagelabel.pair import unsure
@@ -50,6 +51,10 @@ def rewrite(pair: Path, change: Callable[[dict[str, object]], None]) -> None:
 def asked(**numbers: float) -> Callable[[dict[str, object]], None]:
     """A change to a pair's config: how its logits are added."""
     return lambda config: config["encoding"].update(numbers)  # type: ignore[attr-defined]
+
+
+def reference(pair: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (pair / REFERENCE).read_text(encoding="utf-8").strip("\n").split("\n")]
 
 
 def test_its_logits_are_a_sum(copy: Path, tiny_bundle: Path, fast_bundle: Path) -> None:
@@ -102,8 +107,30 @@ def test_it_labels_the_toy_pages(pair: Path, capsys: pytest.CaptureFixture[str])
 def test_both_are_checked(pair: Path, tiny_bundle: Path, fast_bundle: Path) -> None:
     found, parts = check_bundle(pair), [check_bundle(folder) for folder in (tiny_bundle, fast_bundle)]
     assert found.problems == ()
-    assert found.pages == sum(part.pages for part in parts)
-    assert min(part.agreement for part in parts) <= found.agreement <= max(part.agreement for part in parts)
+    assert found.pages == sum(part.pages for part in parts) + len(reference(pair))
+    assert min(part.agreement for part in parts) <= found.agreement <= 1
+
+
+def test_its_own_labels_are_checked(copy: Path) -> None:
+    rows = reference(copy)
+    labeler = Labeler.load(copy)
+    for row in rows:
+        page = Page.from_record(
+            {key: row[key] for key in ("id", "url", "title", "paragraphs", "link") if key in row}, ""
+        )
+        assert np.flatnonzero(labeler.model.asked(page)).tolist() == row["asked"]  # type: ignore[union-attr]
+        np.testing.assert_allclose(labeler.logits(page), row["logits"], atol=1e-4)
+    lines = [json.dumps({**row, "labels": ["quote"] * len(row["labels"])}) + "\n" for row in rows]
+    (copy / REFERENCE).write_text("".join(lines), encoding="utf-8")
+    with pytest.raises(BundleError, match=r"reference\.jsonl: sha256"):
+        check_bundle(copy)
+    rewrite(copy, lambda config: config["sha256"].update({REFERENCE: sha256(copy / REFERENCE)}))  # type: ignore[attr-defined]
+    (problem,) = check_bundle(copy).problems
+    assert "labels agree with the reference on" in problem
+    # As pairs of format 4 are.
+    (copy / REFERENCE).unlink()
+    rewrite(copy, lambda config: config["sha256"].pop(REFERENCE))  # type: ignore[attr-defined]
+    assert check_bundle(copy).problems == ()
 
 
 def test_a_part_that_was_changed_is_told(copy: Path) -> None:
@@ -149,7 +176,7 @@ def test_parts_that_do_not_fit_are_told(copy: Path, pair: Path) -> None:
 def test_it_may_name_bundles_beside_it(tiny_bundle: Path, fast_bundle: Path, dev: str, tmp_path: Path) -> None:
     folders = [Path(shutil.copytree(folder, tmp_path / folder.name)) for folder in (tiny_bundle, fast_bundle)]
     made = export_pair(*folders, tmp_path / "both", dev=[dev], beside=True)
-    assert {file.name for file in made.iterdir()} == {"config.json", "README.md"}
+    assert {file.name for file in made.iterdir()} == {"config.json", "README.md", "reference.jsonl"}
     assert str(tmp_path) not in (made / CONFIG).read_text() + (made / "README.md").read_text()
     moved = tmp_path / "moved"
     moved.mkdir()

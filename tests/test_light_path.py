@@ -28,6 +28,12 @@ def test_light_modules_import_no_training_package() -> None:
     assert loaded_after("\n".join(f"import {module}" for module in modules.split())) == "[]"
 
 
+def test_readers_are_imported_when_they_are_used() -> None:
+    found = run("import sys, pagelabel\nprint('pagelabel.data.readers' in sys.modules, pagelabel.read_pages.__name__)")
+    assert found == "False read_pages"
+    assert run("from pagelabel import *\nprint(read_pages.__name__)") == "read_pages"
+
+
 def test_training_verbs_name_the_extra_when_it_is_missing() -> None:
     code = """
 import sys

@@ -150,6 +150,7 @@ def _info(args: argparse.Namespace) -> int:
     print(f"bundle       {folder}")
     print(f"network      {config.network}")
     print(f"labels       {', '.join(config.labels)}")
+    print(f"encoding     {json.dumps(config.encoding.to_dict())}")
     print(f"temperature  {config.temperature}")
     print(f"transitions  {'yes' if config.transitions else 'none'}")
     print(f"thresholds   {config.thresholds or 'none'}")

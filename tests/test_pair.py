@@ -101,7 +101,9 @@ def test_it_labels_the_toy_pages(pair: Path, capsys: pytest.CaptureFixture[str])
     assert read_bundle(pair).provenance["metrics"]["dev.jsonl"]["macro_f1"] > 0.95
     assert "[one](flat/README.md)" in (pair / "README.md").read_text(encoding="utf-8")
     assert main(["info", str(pair)]) == 0
-    assert "network      pair" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "network      pair" in told
+    assert '"parts": ["flat", "hierarchical"]' in told
 
 
 def test_both_are_checked(pair: Path, tiny_bundle: Path, fast_bundle: Path) -> None:

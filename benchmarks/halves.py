@@ -86,3 +86,7 @@ def _logits(labeler: Labeler, pages: Sequence[Page]) -> list[list[Logits]]:
         print(f"half {side}: {pair}", file=sys.stderr)
         out.append(PairModel(first, second, pair).logits(pages))
     return out
+
+
+if __name__ == "__main__":
+    main()

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import decisions, held_out, limits, opening, score_section
-from pagelabel.export.pairing import Reader, fit_pair
+from pagelabel.export.pairing import COST, Reader, fit_pair
 from pagelabel.export.parity import Logits
 from pagelabel.export.reference import known_of
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages
@@ -39,13 +39,19 @@ from pagelabel.training.evaluate import Evaluation
 
 
 def export_pair(
-    flat: str | Path, fast: str | Path, output: str | Path, *, dev: Sequence[str], beside: bool = False
+    flat: str | Path,
+    fast: str | Path,
+    output: str | Path,
+    *,
+    dev: Sequence[str],
+    beside: bool = False,
+    cost: float = COST,
 ) -> Path:
     """Write the pair of two bundles (folders, or names of shipped ones) to `output`, replacing a bundle there.
 
     How their logits are added (`pagelabel.export.pairing`), temperature, transitions and thresholds are fitted, and
-    scores measured, on the labelled pages of `dev`. Raises ExportError where the bundles are not one of each kind with
-    the same labels.
+    scores measured, on the labelled pages of `dev`. `cost` is how much macro-F1 and accuracy may be lost for speed,
+    where the second is alone. Raises ExportError where the bundles are not one of each kind with the same labels.
     """
     output = Path(output).resolve()
     folders = [find_bundle(name).resolve() for name in (flat, fast)]
@@ -68,7 +74,7 @@ def export_pair(
             else:
                 shutil.copytree(part, folder / kind)
                 parts.append(kind)
-        pair = fit_pair((parts[0], parts[1]), first.encoder, ours, theirs, pages, configs[0].labels)
+        pair = fit_pair((parts[0], parts[1]), first.encoder, ours, theirs, pages, configs[0].labels, cost)
         model = PairModel(first, second, pair)
         logits = _logits(model, pages)
         config = fit_decisions(BundleConfig(configs[0].labels, pair, 1.0, {}, {}, {}), logits, pages)
@@ -86,7 +92,7 @@ def export_pair(
                 "tokens_read": _tokens_read(pair, first.encoder, theirs, sets),
             },
         )
-        (folder / CARD).write_text(pair_card(config, configs, scores, beside=beside), encoding="utf-8")
+        (folder / CARD).write_text(pair_card(config, configs, scores, _options(beside, cost)), encoding="utf-8")
         (folder / CONFIG).write_text(config.to_json(), encoding="utf-8")
     return output
 
@@ -122,8 +128,12 @@ def _tokens_read(
     return {name: round(sum(islice(read, n)) / sum(islice(alone, n)), 4) for name, n in sizes.items()}
 
 
+def _options(beside: bool, cost: float) -> str:
+    return " --beside" * beside + f" --cost {cost:g}" * (cost != COST)
+
+
 def pair_card(
-    config: BundleConfig, parts: Sequence[BundleConfig], evaluations: dict[str, Evaluation], *, beside: bool
+    config: BundleConfig, parts: Sequence[BundleConfig], evaluations: dict[str, Evaluation], options: str
 ) -> str:
     """Markdown: what the pair is of, its scores, and the command that made it; the rest is in the cards of the two."""
     assert isinstance(config.encoding, Pair)
@@ -149,7 +159,7 @@ This folder has `config.json` (the folders of the two, what is above, temperatur
 Made with (the folders of the two as seen from this one):
 
 ```
-python -m pagelabel.export.pair {flat} {fast} -o FOLDER{" --beside" if beside else ""} --dev {" ".join(evaluations)}
+python -m pagelabel.export.pair {flat} {fast} -o FOLDER{options} --dev {" ".join(evaluations)}
 ```
 """
     )
@@ -175,8 +185,15 @@ def main() -> int:
     parser.add_argument("-o", "--output", required=True)
     parser.add_argument("--dev", nargs="+", required=True)
     parser.add_argument("--beside", action="store_true", help="name the bundles where they are instead of copying them")
+    parser.add_argument(
+        "--cost",
+        type=float,
+        default=COST,
+        help="macro-F1 and accuracy that may be lost for speed: more lets the fast one be alone more often "
+        "(default: %(default)s)",
+    )
     args = parser.parse_args()
-    print(export_pair(args.flat, args.fast, args.output, dev=args.dev, beside=args.beside))
+    print(export_pair(args.flat, args.fast, args.output, dev=args.dev, beside=args.beside, cost=args.cost))
     return 0
 
 

@@ -22,8 +22,8 @@ _LEADS = np.arange(1, 13) / 2
 # Around what the first model is asked. With 48 instead of its own 80 tokens, `both` reads a fifth less and scores the
 # same; with 32 it loses .2 points of accuracy.
 _CONTEXT = 48
-# Of macro-F1 and of accuracy of each form: what may be lost where the first model is not asked.
-_COST = 0.001
+COST = 0.001
+"""Of macro-F1 and of accuracy of each form: what may be lost, by default, where the first model is not asked."""
 
 
 def fit_pair(
@@ -33,10 +33,11 @@ def fit_pair(
     theirs: Sequence[Logits],
     pages: Sequence[Page],
     labels: Sequence[str],
+    cost: float = COST,
 ) -> Pair:
     """The pair of a flat model and a fast one, whose logits of labelled `pages` are `ours` and `theirs`.
 
-    Its `sure` is the least lead of those tried with which neither form, whole pages or views, loses more than .1 points
+    Its `sure` is the least lead of those tried with which neither form, whole pages or views, loses more than `cost`
     of macro-F1 or accuracy against both models reading everything; there is none where all of them cost more.
     """
     pair = Pair(parts, fit_weight(ours, theirs, pages, labels))
@@ -53,7 +54,7 @@ def fit_pair(
         given = [config.decide(rows)[0] for rows in logits]
         return [*macro_f1s(pages, given, labels), *accuracies(pages, given)]
 
-    floors = [score - _COST for score in scores(both)]
+    floors = [score - cost for score in scores(both)]
     for lead in _LEADS:
         wanted = [unsure(logits, lead) for logits in theirs]
         read = reader.read(wanted)

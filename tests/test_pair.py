@@ -247,5 +247,6 @@ def test_the_second_is_alone_only_where_that_costs_little(tiny_bundle: Path) -> 
     ]
     found = fit_pair(("a", "b"), encoder, ours, theirs, pages, LABELS)
     assert 0.5 <= found.sure <= 1
+    assert fit_pair(("a", "b"), encoder, ours, theirs, pages, LABELS, cost=1).sure == 0.5
     wrong = [(8 * np.eye(5)[(ids + 1) % 5]).astype(np.float32) for ids in gold]
     assert fit_pair(("a", "b"), encoder, ours, wrong, pages, LABELS).sure == np.inf

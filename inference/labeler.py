@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pagelabel.data.page import Page, PageError
 from pagelabel.flat import FlatModel
 from pagelabel.hierarchical import HierarchicalModel
-from pagelabel.model.bundle import BundleConfig, BundleError, find_bundle, read_bundle
+from pagelabel.model.bundle import CONFIG, BundleConfig, BundleError, find_bundle, read_bundle
 from pagelabel.model.encoding import EncodingConfig
 from pagelabel.model.pair import Pair
 from pagelabel.model.words import WordConfig
@@ -102,7 +102,10 @@ def _model(
         first, second = (_part(folder / part, config, threads, cache) for part in config.encoding.parts)
         if not isinstance(first, FlatModel) or not isinstance(second, HierarchicalModel):
             raise BundleError(f"{folder}: a pair is of a flat bundle and a fast one, in this order")
-        return PairModel(first, second, config.encoding)
+        try:
+            return PairModel(first, second, config.encoding)
+        except ValueError as error:
+            raise BundleError(f"{folder / CONFIG}: {error}") from error
     return _single(folder, config, threads, cache)
 
 

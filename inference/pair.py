@@ -1,4 +1,4 @@
-"""Two models that read a page beside each other, as one."""
+"""Two models as one: the second reads everything, the first what the second is not sure of."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pagelabel.model.pair import Pair
 
 
 class PairModel:
-    """See `pagelabel.model.pair.Pair`."""
+    """See `pagelabel.model.pair.Pair`. Raises ValueError where its context is more than a window of the first holds."""
 
     def __init__(self, first: FlatModel, second: HierarchicalModel, pair: Pair) -> None:
         self.parts = first, second

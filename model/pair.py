@@ -1,4 +1,4 @@
-"""Two models that read a page beside each other: what a pair of bundles is."""
+"""Two models as one: what a pair of bundles is."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def rewrite(pair: Path, change: Callable[[dict[str, object]], None]) -> None:
     (pair / CONFIG).write_text(json.dumps(config))
 
 
-def asked(**numbers: float) -> Callable[[dict[str, object]], None]:
+def asked(**numbers: object) -> Callable[[dict[str, object]], None]:
     """A change to a pair's config: how its logits are added."""
     return lambda config: config["encoding"].update(numbers)  # type: ignore[attr-defined]
 
@@ -145,6 +145,15 @@ def test_a_part_that_was_changed_is_told(copy: Path) -> None:
         Labeler.load(copy)
     shutil.rmtree(copy / "flat")
     with pytest.raises(BundleError, match=r"flat/config\.json: missing"):
+        Labeler.load(copy)
+
+
+def test_numbers_and_orders_that_cannot_work_are_told(copy: Path) -> None:
+    rewrite(copy, asked(sure=1, alone=1, context=10_000))
+    with pytest.raises(BundleError, match=r"config\.json: window_tokens=\d+ leaves no room"):
+        Labeler.load(copy)
+    rewrite(copy, asked(parts=["hierarchical", "flat"]))
+    with pytest.raises(BundleError, match="a pair is of a flat bundle and a fast one, in this order"):
         Labeler.load(copy)
 
 

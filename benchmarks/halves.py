@@ -21,8 +21,8 @@ from measured import measured
 
 from pagelabel import Labeler, Page
 from pagelabel.export.calibrate import fit_decisions, half
-from pagelabel.export.pairing import fit_pair
-from pagelabel.export.parity import Logits
+from pagelabel.export.pairing import Reader, fit_pair
+from pagelabel.flat import Logits
 from pagelabel.model.bundle import SHIPPED
 from pagelabel.pair import PairModel
 from pagelabel.training.metrics import score
@@ -77,7 +77,7 @@ def _logits(labeler: Labeler, pages: Sequence[Page]) -> list[list[Logits]]:
         some = [pages[i] for i in fitted]
         pair = fit_pair(
             model.pair.parts,
-            first.encoder,
+            Reader.of(first.encoder, some),
             [ours[i] for i in fitted],
             [theirs[i] for i in fitted],
             some,

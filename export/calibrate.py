@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sklearn.metrics import f1_score
 
 from pagelabel.data.page import ARTICLE_LABELS, Page
-from pagelabel.export.parity import Logits
+from pagelabel.flat import Logits
 from pagelabel.model.bundle import BundleConfig
 
 _TEMPERATURES = np.geomspace(0.25, 6.0, 400)
@@ -159,22 +159,22 @@ def _all_kept(words: Counter[tuple[bool, bool]]) -> Counter[tuple[bool, bool]]:
 
 def macro_f1s(pages: Sequence[Page], given: Sequence[Sequence[str]], labels: Sequence[str]) -> list[float]:
     """Macro-F1 of each form that there is: views, and whole pages."""
-    out = []
+    return [
+        float(f1_score(gold, found, average="macro", labels=np.unique(gold), zero_division=0))
+        for gold, found in _by_form(pages, given, labels)
+    ]
+
+
+def accuracies(pages: Sequence[Page], given: Sequence[Sequence[str]], labels: Sequence[str]) -> list[float]:
+    """Accuracy of each form, as in `macro_f1s`."""
+    return [float(np.mean(gold == found)) for gold, found in _by_form(pages, given, labels)]
+
+
+def _by_form(
+    pages: Sequence[Page], given: Sequence[Sequence[str]], labels: Sequence[str]
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     for view in (True, False):
         some = [i for i, page in enumerate(pages) if (page.view is not None) == view]
         gold = np.array([labels.index(label) for i in some for label in pages[i].labels or ()])
         if len(gold):
-            out.append(_macro_f1(gold, np.array([labels.index(label) for i in some for label in given[i]])))
-    return out
-
-
-def accuracies(pages: Sequence[Page], given: Sequence[Sequence[str]]) -> list[float]:
-    """Accuracy of each form, as in `macro_f1s`."""
-    right: dict[bool, list[bool]] = {True: [], False: []}
-    for page, labels in zip(pages, given, strict=True):
-        right[page.view is not None] += [a == b for a, b in zip(page.labels or (), labels, strict=True)]
-    return [float(np.mean(found)) for found in right.values() if found]
-
-
-def _macro_f1(gold: npt.NDArray[np.int64], given: npt.NDArray[np.int64]) -> float:
-    return float(f1_score(gold, given, average="macro", labels=np.unique(gold), zero_division=0))
+            yield gold, np.array([labels.index(label) for i in some for label in given[i]])

@@ -19,10 +19,10 @@ from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_fp32, write_int8
 from pagelabel.export.pair import export_pair
-from pagelabel.export.parity import Logits, Parity, Tolerance, measure, same_tokens
+from pagelabel.export.parity import Parity, Tolerance, measure, same_tokens
 from pagelabel.export.reference import reference_rows
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, portable, reference_pages
-from pagelabel.flat import FlatModel
+from pagelabel.flat import FlatModel, Logits
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import (
     CARD,

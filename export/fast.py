@@ -23,9 +23,9 @@ from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_graph, write_int8
-from pagelabel.export.parity import Logits
 from pagelabel.export.reference import known_of
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, portable, reference_pages
+from pagelabel.flat import Logits
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import (

@@ -25,14 +25,12 @@ from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import decisions, held_out, limits, opening, score_section
 from pagelabel.export.pairing import COST, Reader, fit_pair
-from pagelabel.export.parity import Logits
 from pagelabel.export.reference import known_of
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages
-from pagelabel.flat import FlatModel
+from pagelabel.flat import FlatModel, Logits
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import CARD, CONFIG, FLAT, HIERARCHICAL, REFERENCE, BundleConfig, find_bundle, sha256
-from pagelabel.model.encoding import Encoder
 from pagelabel.model.pair import Pair
 from pagelabel.pair import PairModel, unsure
 from pagelabel.training.evaluate import Evaluation
@@ -66,6 +64,7 @@ def export_pair(
     sets = dev_sets(dev, configs[0].labels)
     pages = [page for found in sets.values() for page in found]
     ours, theirs = _logits(first, pages), _logits(second, pages)
+    reader = Reader.of(first.encoder, pages)
     with new_bundle(output) as folder:
         parts: list[str] = []
         for kind, part in zip((FLAT, HIERARCHICAL), folders, strict=True):
@@ -74,7 +73,7 @@ def export_pair(
             else:
                 shutil.copytree(part, folder / kind)
                 parts.append(kind)
-        pair = fit_pair((parts[0], parts[1]), first.encoder, ours, theirs, pages, configs[0].labels, cost)
+        pair = fit_pair((parts[0], parts[1]), reader, ours, theirs, pages, configs[0].labels, cost)
         model = PairModel(first, second, pair)
         logits = _logits(model, pages)
         config = fit_decisions(BundleConfig(configs[0].labels, pair, 1.0, {}, {}, {}), logits, pages)
@@ -89,7 +88,7 @@ def export_pair(
             },
             provenance={
                 "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
-                "tokens_read": _tokens_read(pair, first.encoder, theirs, sets),
+                "tokens_read": _tokens_read(pair, reader, theirs, sets),
             },
         )
         (folder / CARD).write_text(pair_card(config, configs, scores, _options(beside, cost)), encoding="utf-8")
@@ -116,14 +115,11 @@ def _reference_rows(labeler: Labeler, model: PairModel) -> Iterator[str]:
         yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def _tokens_read(
-    pair: Pair, encoder: Encoder, theirs: Sequence[Logits], sets: dict[str, list[Page]]
-) -> dict[str, float]:
+def _tokens_read(pair: Pair, reader: Reader, theirs: Sequence[Logits], sets: dict[str, list[Page]]) -> dict[str, float]:
     """Of each set, the tokens that the first model reads, as a share of what it would read alone."""
-    pages = [page for found in sets.values() for page in found]
-    alone = iter(Reader.of(encoder, pages).tokens([None] * len(pages)))
-    asked = encoder if pair.sure == inf else encoder.with_context(pair.context)
-    read = iter(Reader.of(asked, pages).tokens([unsure(rows, pair.sure) for rows in theirs]))
+    alone = iter(reader.tokens([None] * len(theirs)))
+    asked = reader if pair.sure == inf else reader.with_context(pair.context)
+    read = iter(asked.tokens([unsure(rows, pair.sure) for rows in theirs]))
     sizes = {name: len(pages) for name, pages in sets.items()}
     return {name: round(sum(islice(read, n)) / sum(islice(alone, n)), 4) for name, n in sizes.items()}
 

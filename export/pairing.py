@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pagelabel.data.page import Page
 from pagelabel.export.calibrate import accuracies, cross_entropy, fit_temperature, fit_transitions, macro_f1s
-from pagelabel.export.parity import Logits
+from pagelabel.flat import Logits
 from pagelabel.model.bundle import BundleConfig
 from pagelabel.model.encoding import Encoder, Wanted
 from pagelabel.model.pair import Pair
@@ -28,14 +28,15 @@ COST = 0.001
 
 def fit_pair(
     parts: tuple[str, str],
-    encoder: Encoder,
+    reader: Reader,
     ours: Sequence[Logits],
     theirs: Sequence[Logits],
     pages: Sequence[Page],
     labels: Sequence[str],
     cost: float = COST,
 ) -> Pair:
-    """The pair of a flat model and a fast one, whose logits of labelled `pages` are `ours` and `theirs`.
+    """The pair of a flat model and a fast one, whose logits of labelled `pages` are `ours` and `theirs`; `reader` is
+    the flat one's, of these pages.
 
     Its `sure` is the least lead of those tried with which neither form, whole pages or views, loses more than `cost`
     of macro-F1 or accuracy against both models reading everything; there is none where all of them cost more.
@@ -46,13 +47,13 @@ def fit_pair(
     temperature = fit_temperature(np.concatenate(both), gold)
     config = BundleConfig(tuple(labels), pair, temperature, {}, {}, {})
     config = replace(config, transitions=fit_transitions(config, both, pages))
-    context = min(_CONTEXT, encoder.config.context_tokens)
-    reader = Reader.of(encoder.with_context(context), pages)
+    context = min(_CONTEXT, reader.encoder.config.context_tokens)
+    reader = reader.with_context(context)
     alone = round(temperature / fit_temperature(np.concatenate(theirs), gold), 4)
 
     def scores(logits: Sequence[Logits]) -> list[float]:
         given = [config.decide(rows)[0] for rows in logits]
-        return [*macro_f1s(pages, given, labels), *accuracies(pages, given)]
+        return [*macro_f1s(pages, given, labels), *accuracies(pages, given, labels)]
 
     floors = [score - cost for score in scores(both)]
     for lead in _LEADS:
@@ -92,6 +93,10 @@ class Reader(NamedTuple):
         pieces = iter(encoder.tokenize([text for page in pages for text in page.paragraphs]))
         sizes = [[1 + len(next(pieces)) for _ in page.paragraphs] for page in pages]
         return cls(encoder, sizes, [len(encoder.head(encoder.about(page))) for page in pages])
+
+    def with_context(self, tokens: int) -> Reader:
+        """The same pages in windows that overlap by `tokens` on both sides."""
+        return self._replace(encoder=self.encoder.with_context(tokens))
 
     def read(self, wanted: Sequence[Wanted]) -> list[Wanted]:
         """Of each page, whether a paragraph is read when these are wanted: bool [N]."""

@@ -17,11 +17,10 @@ import torch
 from sklearn.metrics import f1_score
 
 from pagelabel.data.page import Page
+from pagelabel.flat import Logits
 from pagelabel.labeler import Labeler
 from pagelabel.model.encoding import Encoder
 from pagelabel.model.network import PageNetwork
-
-Logits = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

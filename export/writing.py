@@ -14,7 +14,7 @@ from typing import Any
 from pagelabel.data.corpus import corpus_files
 from pagelabel.data.page import ARTICLE_LABELS, Page, PageError
 from pagelabel.data.readers import read_pages
-from pagelabel.export.parity import Logits
+from pagelabel.flat import Logits
 from pagelabel.model.bundle import CONFIG, BundleConfig
 from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.pages import load_pages

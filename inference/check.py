@@ -38,14 +38,14 @@ def check_bundle(bundle: str | Path | None = None, *, threads: int | None = None
     its own labels. Raises BundleError if it is broken."""
     labeler = Labeler.load(bundle, threads=threads)
     folder, encoding, model = find_bundle(bundle), labeler.config.encoding, labeler.model
-    if isinstance(model, PairModel) and isinstance(encoding, Pair):
-        models: tuple[FlatModel | HierarchicalModel, ...] = model.parts
-        places = [folder / part for part in encoding.parts]
-        parts = zip(places, models, strict=True)
-        checks = [_check(place, Labeler(read_bundle(place), part), part) for place, part in parts]
-        return _together([*checks, _check(folder, labeler, None)] if REFERENCE in labeler.config.files else checks)
-    assert not isinstance(model, PairModel)
-    return _check(folder, labeler, model)
+    if not isinstance(model, PairModel) or not isinstance(encoding, Pair):
+        return _check(folder, labeler)
+    models: tuple[FlatModel | HierarchicalModel, ...] = model.parts
+    parts = zip((folder / part for part in encoding.parts), models, strict=True)
+    checks = [_check(place, Labeler(read_bundle(place), part)) for place, part in parts]
+    if REFERENCE in labeler.config.files:
+        checks.append(_check(folder, labeler))
+    return _together(checks)
 
 
 def _together(checks: list[Check]) -> Check:
@@ -55,17 +55,17 @@ def _together(checks: list[Check]) -> Check:
     return Check(pages, paragraphs, same / max(1, paragraphs), problems)
 
 
-def _check(folder: Path, labeler: Labeler, model: FlatModel | HierarchicalModel | None) -> Check:
-    """Of a pair, which has none of its own, no `model`: its labels are compared alone."""
+def _check(folder: Path, labeler: Labeler) -> Check:
+    """Of a pair, whose inputs are those of its parts, labels are compared alone."""
     problems: list[str] = []
     pages = paragraphs = same = 0
-    encoding = labeler.config.encoding
+    encoding, model = labeler.config.encoding, labeler.model
     # Not `splitlines`: text in JSON may hold other ends of lines.
     for line in (folder / REFERENCE).read_text(encoding="utf-8").strip("\n").split("\n"):
         row = json.loads(line)
         pages += 1
         page = Page.from_record({name: row[name] for name in _FIELDS if name in row}, "")
-        if model is not None and not isinstance(encoding, Pair):
+        if not isinstance(model, PairModel) and not isinstance(encoding, Pair):
             if model.encoded(page) != row[IDS[labeler.config.network]]:
                 problems.append(f"reference page {row['id']!r}: token ids differ from those stored")
                 continue

@@ -18,7 +18,7 @@ from pagelabel import BundleError, Labeler, Page
 from pagelabel.check import check_bundle
 from pagelabel.cli import main
 from pagelabel.export.pair import export_pair
-from pagelabel.export.pairing import fit_pair, fit_weight
+from pagelabel.export.pairing import Reader, fit_pair, fit_weight
 from pagelabel.export.writing import ExportError
 from pagelabel.model.bundle import CONFIG, PAIR, REFERENCE, read_bundle, sha256
 from pagelabel.model.labels import LABELS
@@ -246,7 +246,7 @@ def test_the_second_is_alone_only_where_that_costs_little(tiny_bundle: Path) -> 
     rng = np.random.default_rng(1)
     gold = [rng.integers(0, 5, 40) for _ in range(30)]
     pages = [Page(str(i), ["text"] * 40, labels=[LABELS[k] for k in ids]) for i, ids in enumerate(gold)]
-    encoder = Labeler.load(tiny_bundle).model.encoder  # type: ignore[union-attr]
+    reader = Reader.of(Labeler.load(tiny_bundle).model.encoder, pages)  # type: ignore[union-attr]
     ours = [(6 * np.eye(5)[ids]).astype(np.float32) for ids in gold]
     # Surely right where its logits are 8 apart, a guess where they are less than 1 apart.
     known = [rng.random((40, 1)) < 0.5 for _ in gold]
@@ -254,8 +254,8 @@ def test_the_second_is_alone_only_where_that_costs_little(tiny_bundle: Path) -> 
     theirs = [
         np.where(k, 8 * np.eye(5)[ids], g).astype(np.float32) for k, ids, g in zip(known, gold, guess, strict=True)
     ]
-    found = fit_pair(("a", "b"), encoder, ours, theirs, pages, LABELS)
+    found = fit_pair(("a", "b"), reader, ours, theirs, pages, LABELS)
     assert 0.5 <= found.sure <= 1
-    assert fit_pair(("a", "b"), encoder, ours, theirs, pages, LABELS, cost=1).sure == 0.5
+    assert fit_pair(("a", "b"), reader, ours, theirs, pages, LABELS, cost=1).sure == 0.5
     wrong = [(8 * np.eye(5)[(ids + 1) % 5]).astype(np.float32) for ids in gold]
-    assert fit_pair(("a", "b"), encoder, ours, wrong, pages, LABELS).sure == np.inf
+    assert fit_pair(("a", "b"), reader, ours, wrong, pages, LABELS).sure == np.inf

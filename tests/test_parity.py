@@ -7,7 +7,8 @@ from conftest import toy_pages
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 
 from pagelabel.data.page import Page
-from pagelabel.export.parity import Logits, Parity, Tolerance, measure, same_tokens, torch_logits
+from pagelabel.export.parity import Parity, Tolerance, measure, same_tokens, torch_logits
+from pagelabel.flat import Logits
 from pagelabel.model.checkpoint import Checkpoint, load_checkpoint
 from pagelabel.model.encoding import Encoder
 

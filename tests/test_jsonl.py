@@ -2,10 +2,10 @@ import io
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pagelabel.data.jsonl import read_jsonl
+from pagelabel.data.jsonl import _ARRAY, read_jsonl
 from pagelabel.data.page import Page, PageError
 from pagelabel.data.streams import ReadOptions
 
@@ -104,6 +104,8 @@ lines = st.one_of(
 @settings(deadline=None)
 @given(st.lists(st.tuples(lines, st.lists(st.text(max_size=20), max_size=4)), max_size=10))
 def test_no_good_line_is_lost_whatever_garbage_lies_between(rows: list[tuple[bytes, list[str]]]) -> None:
+    # A file that begins as an array is told as one, whatever follows: see `test_an_array_is_told_once`.
+    assume(not rows or not _ARRAY.match(rows[0][0].removeprefix(b"\xef\xbb\xbf")))
     data = b"\n".join(
         part
         for i, (garbage, paragraphs) in enumerate(rows)

@@ -26,6 +26,7 @@ from pagelabel.flat import Logits
 from pagelabel.model.bundle import SHIPPED
 from pagelabel.pair import PairModel
 from pagelabel.training.metrics import score
+from pagelabel.training.wrapping import as_read
 
 
 def main() -> None:
@@ -53,6 +54,7 @@ def main() -> None:
 
 def _labelled(labeler: Labeler, pages: Sequence[Page]) -> list[Page]:
     labelled: dict[int, Page] = {}
+    given, pages = pages, as_read(pages, join=labeler.model.join_lines)
     for ours, logits in enumerate(_logits(labeler, pages)):
         fitted = [i for i, page in enumerate(pages) if half(page) != ours]
         empty = replace(labeler.config, thresholds={}, transitions=())
@@ -60,7 +62,8 @@ def _labelled(labeler: Labeler, pages: Sequence[Page]) -> list[Page]:
         for i, page in enumerate(pages):
             if half(page) == ours:
                 labels, scores = config.decide(logits[i])
-                labelled[i] = replace(page, labels=labels, scores=scores)
+                spread = labeler.as_read(given[i]).spread
+                labelled[i] = replace(given[i], labels=spread(labels), scores=spread(scores))
     return [labelled[i] for i in range(len(pages))]
 
 

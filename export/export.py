@@ -44,6 +44,7 @@ from pagelabel.model.pair import Pair
 from pagelabel.sessions import open_session
 from pagelabel.training.base import load_model
 from pagelabel.training.pages import one_view
+from pagelabel.training.wrapping import as_read
 
 _TORCH_PAGES = 40
 # What the bundle says elsewhere, or the machine alone has.
@@ -75,7 +76,8 @@ def export(
 def _write(
     checkpoint: Checkpoint, sets: dict[str, list[Page]], folder: Path, tolerance: Tolerance, *, from_bundle: bool
 ) -> None:
-    pages = [page for pages in sets.values() for page in pages]
+    join = checkpoint.encoding.join_lines
+    pages = as_read([page for pages in sets.values() for page in pages], join=join)
     checkpoint.tokenizer.save(str(folder / TOKENIZER))
     config = BundleConfig(checkpoint.labels, checkpoint.encoding, 1.0, {}, {}, {})
     encoder = Encoder(Tokenizer.from_file(str(folder / TOKENIZER)), checkpoint.encoding)
@@ -94,7 +96,7 @@ def _write(
     rows = reference_rows(checkpoint.network, encoder, config, reference_pages())
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     (folder / REFERENCE).write_text("".join(lines), encoding="utf-8")
-    scores = evaluations(sets, logits, config)
+    scores = evaluations(sets, logits, config, join=join)
     config = replace(
         config,
         sha256={name: sha256(folder / name) for name in FILES[FLAT]},

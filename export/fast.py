@@ -23,7 +23,7 @@ from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import model_card
 from pagelabel.export.graph import write_graph, write_int8
-from pagelabel.export.reference import known_of
+from pagelabel.export.reference import reference_row, rounded
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, portable, reference_pages
 from pagelabel.flat import Logits
 from pagelabel.hierarchical import HierarchicalModel
@@ -42,8 +42,10 @@ from pagelabel.model.bundle import (
 )
 from pagelabel.model.features import read_features
 from pagelabel.model.hierarchical import HierarchicalNetwork
+from pagelabel.model.lines import Lines
 from pagelabel.model.words import Words
 from pagelabel.training.fast_state import load_fast
+from pagelabel.training.wrapping import as_read
 
 _LOGITS, _AGREEMENT = 0.5, 0.995
 _NEVER = -1e6
@@ -141,7 +143,8 @@ def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str
     network, words, info = load_fast(checkpoint)
     labels = tuple(info["labels"])
     sets = dev_sets(list(dev) or list(info.get("dev") or info["training"]["data"]["dev"]), labels)
-    pages = [page for found in sets.values() for page in found]
+    join = words.config.join_lines
+    pages = as_read([page for found in sets.values() for page in found], join=join)
     output = Path(output)
     with new_bundle(output) as folder:
         (folder / WORDS).write_text("".join(word + "\n" for word in words.vocabulary), encoding="utf-8")
@@ -155,7 +158,7 @@ def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str
         parity = _parity(network, words, pages, logits)
         config = fit_decisions(config, logits, pages)
         (folder / REFERENCE).write_text("".join(_reference(network, words, config)), encoding="utf-8")
-        scores = evaluations(sets, logits, config)
+        scores = evaluations(sets, logits, config, join=join)
         config = replace(
             config,
             sha256={name: sha256(folder / name) for name in FILES[HIERARCHICAL]},
@@ -192,18 +195,17 @@ def _parity(
 
 
 def _reference(network: HierarchicalNetwork, words: Words, config: BundleConfig) -> list[str]:
-    lines = []
+    join = words.config.join_lines
+    rows = []
     for page in reference_pages():
-        logits = torch_logits(network, words, page)
-        row = {
-            **known_of(page),
-            "words": [words.ids(text) for text in [*words.about(page), *page.paragraphs]],
-            "features": [[round(float(value), 6) for value in row] for row in _features(words, page)],
-            "logits": [[round(float(value), 5) for value in row] for row in logits],
-            "labels": config.decide(logits)[0],
+        read = Lines.of(page, join=join).page
+        inputs = {
+            "words": [words.ids(text) for text in [*words.about(read), *read.paragraphs]],
+            "features": rounded(_features(words, read), 6),
         }
-        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
-    return lines
+        row = reference_row(page, inputs, torch_logits(network, words, read), config, join=join)
+        rows.append(json.dumps(row, ensure_ascii=False) + "\n")
+    return rows
 
 
 def main() -> int:

@@ -25,7 +25,7 @@ from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import decisions, held_out, limits, opening, score_section
 from pagelabel.export.pairing import COST, Reader, fit_pair
-from pagelabel.export.reference import known_of
+from pagelabel.export.reference import reference_row
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages
 from pagelabel.flat import FlatModel, Logits
 from pagelabel.hierarchical import HierarchicalModel
@@ -34,6 +34,7 @@ from pagelabel.model.bundle import CARD, CONFIG, FLAT, HIERARCHICAL, REFERENCE, 
 from pagelabel.model.pair import Pair
 from pagelabel.pair import PairModel, unsure
 from pagelabel.training.evaluate import Evaluation
+from pagelabel.training.wrapping import as_read
 
 
 def export_pair(
@@ -62,7 +63,9 @@ def export_pair(
     if configs[0].labels != configs[1].labels:
         raise ExportError(f"their labels differ: {', '.join(configs[0].labels)} and {', '.join(configs[1].labels)}")
     sets = dev_sets(dev, configs[0].labels)
-    pages = [page for found in sets.values() for page in found]
+    if first.join_lines != second.join_lines:
+        raise ExportError("one of them reads lines joined (join_lines), the other each by itself")
+    pages = as_read([page for found in sets.values() for page in found], join=first.join_lines)
     ours, theirs = _logits(first, pages), _logits(second, pages)
     reader = Reader.of(first.encoder, pages)
     with new_bundle(output) as folder:
@@ -77,7 +80,7 @@ def export_pair(
         model = PairModel(first, second, pair)
         logits = _logits(model, pages)
         config = fit_decisions(BundleConfig(configs[0].labels, pair, 1.0, {}, {}, {}), logits, pages)
-        scores = evaluations(sets, logits, config)
+        scores = evaluations(sets, logits, config, join=model.join_lines)
         rows = _reference_rows(Labeler(config, model), model)
         (folder / REFERENCE).write_text("".join(rows), encoding="utf-8")
         config = replace(
@@ -102,16 +105,12 @@ def _logits(model: FlatModel | HierarchicalModel | PairModel, pages: Sequence[Pa
 
 
 def _reference_rows(labeler: Labeler, model: PairModel) -> Iterator[str]:
-    """A line a page: what is known of it, the places of the paragraphs that the first model is asked for, logits (of
-    int8, 5 decimals) and labels."""
+    """A line a page, see `reference_row`, with the places of the paragraphs that the first model is asked for; logits
+    are those of int8."""
     for page in reference_pages():
-        logits = labeler.logits(page)
-        row = {
-            **known_of(page),
-            "asked": np.flatnonzero(model.asked(page)).tolist(),
-            "logits": [[round(float(value), 5) for value in values] for values in logits],
-            "labels": labeler.config.decide(logits)[0],
-        }
+        read = labeler.as_read(page).page
+        asked = {"asked": np.flatnonzero(model.asked(read)).tolist()}
+        row = reference_row(page, asked, model.logits([read])[0], labeler.config, join=model.join_lines)
         yield json.dumps(row, ensure_ascii=False) + "\n"
 
 

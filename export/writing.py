@@ -16,11 +16,14 @@ from pagelabel.data.page import ARTICLE_LABELS, Page, PageError
 from pagelabel.data.readers import read_pages
 from pagelabel.flat import Logits
 from pagelabel.model.bundle import CONFIG, BundleConfig
+from pagelabel.model.lines import Lines
 from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.pages import load_pages
 from pagelabel.training.run_folder import LAST
+from pagelabel.training.wrapping import wrapped
 
 _REFERENCE_PAGES = 12
+_WIDTH = 72
 
 
 class ExportError(ValueError):
@@ -96,10 +99,12 @@ def new_bundle(output: Path) -> Iterator[Path]:
 
 
 def reference_pages() -> list[Page]:
-    """A few pages of the project's own corpus, every other one with links, which all of its furniture is."""
+    """A few pages of the project's own corpus, every other one with links, which all of its furniture is, and every
+    fourth hard-wrapped."""
     pages = [page for file in corpus_files() for page in read_pages(file) if not isinstance(page, PageError)]
     chosen = pages[:: max(1, len(pages) // _REFERENCE_PAGES)][:_REFERENCE_PAGES]
-    return [_linked(page) if i % 2 else page for i, page in enumerate(chosen)]
+    linked = [_linked(page) if i % 2 else page for i, page in enumerate(chosen)]
+    return [wrapped(page, _WIDTH) if i % 4 == 2 else page for i, page in enumerate(linked)]
 
 
 def _linked(page: Page) -> Page:
@@ -107,14 +112,17 @@ def _linked(page: Page) -> Page:
     return replace(page, extra={**page.extra, "link": link})
 
 
-def evaluations(sets: dict[str, list[Page]], logits: Sequence[Logits], config: BundleConfig) -> dict[str, Evaluation]:
-    """Scores of each set, of the logits of all pages in order."""
+def evaluations(
+    sets: dict[str, list[Page]], logits: Sequence[Logits], config: BundleConfig, *, join: bool
+) -> dict[str, Evaluation]:
+    """Scores of each set, of the logits of all pages in order; with `join`, of those with their lines joined."""
     rows = iter(logits)
     out = {}
     for name, pages in sets.items():
-        decided = [config.decide(next(rows)) for _ in pages]
-        given = [
-            replace(page, labels=labels, scores=scores) for page, (labels, scores) in zip(pages, decided, strict=True)
-        ]
+        given = []
+        for page in pages:
+            labels, scores = config.decide(next(rows))
+            lines = Lines.of(page, join=join)
+            given.append(replace(page, labels=lines.spread(labels), scores=lines.spread(scores)))
         out[name] = Evaluation.of(pages, given, config.labels)
     return out

@@ -65,11 +65,15 @@ def _check(folder: Path, labeler: Labeler) -> Check:
         row = json.loads(line)
         pages += 1
         page = Page.from_record({name: row[name] for name in _FIELDS if name in row}, "")
+        read, sizes = labeler.as_read(page)
+        if sizes != row.get("lines", sizes):
+            problems.append(f"reference page {row['id']!r}: lines are joined otherwise than in those stored")
+            continue
         if not isinstance(model, PairModel) and not isinstance(encoding, Pair):
-            if model.encoded(page) != row[IDS[labeler.config.network]]:
+            if model.encoded(read) != row[IDS[labeler.config.network]]:
                 problems.append(f"reference page {row['id']!r}: token ids differ from those stored")
                 continue
-            features = read_features(page.paragraphs, page.link, encoding.features)
+            features = read_features(read.paragraphs, read.link, encoding.features)
             if np.abs(features - np.array(row["features"])).max() > _FEATURE_TOLERANCE:
                 problems.append(f"reference page {row['id']!r}: features differ from those stored")
         given = labeler.label(page).labels or []

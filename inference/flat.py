@@ -32,6 +32,11 @@ class FlatModel:
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         return cls(Encoder(tokenizer, encoding), open_session(folder / MODEL, threads))
 
+    @property
+    def join_lines(self) -> bool:
+        """Whether it is to be given pages whose lines are joined, see `pagelabel.model.lines`."""
+        return self.encoder.config.join_lines
+
     def with_context(self, tokens: int) -> FlatModel:
         """The same model, whose windows overlap by `tokens` on both sides."""
         return FlatModel(self.encoder.with_context(tokens), self._session)

@@ -45,6 +45,11 @@ class HierarchicalModel:
         paragraphs, page = (open_session(folder / name, threads) for name in (PARAGRAPHS, PAGE))
         return cls(Words.read(folder / WORDS, config), paragraphs, page, cache)
 
+    @property
+    def join_lines(self) -> bool:
+        """Whether it is to be given pages whose lines are joined, see `pagelabel.model.lines`."""
+        return self.words.config.join_lines
+
     def logits(self, pages: Sequence[Page]) -> list[npt.NDArray[np.float32]]:
         """Logits [N, labels] of each page's paragraphs."""
         read = [self._texts(page) for page in pages]

@@ -14,6 +14,7 @@ from pagelabel.flat import FlatModel
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.model.bundle import CONFIG, BundleConfig, BundleError, find_bundle, read_bundle
 from pagelabel.model.encoding import EncodingConfig
+from pagelabel.model.lines import Lines
 from pagelabel.model.pair import Pair
 from pagelabel.model.words import WordConfig
 from pagelabel.pair import PairModel
@@ -83,12 +84,20 @@ class Labeler:
 
     def logits(self, page: Page | Sequence[str]) -> npt.NDArray[np.float32]:
         """Raw logits of a page's paragraphs, float32 [N, labels]. Errors as `label`."""
-        return self._logits([_page(page, 0)])[0]
+        lines = self.as_read(_page(page, 0))
+        return np.repeat(self._logits([lines.page])[0], lines.sizes, axis=0)
+
+    def as_read(self, page: Page) -> Lines:
+        """The page as the model is given it: with the lines of hard-wrapped paragraphs joined, if it learnt so."""
+        return Lines.of(page, join=self.model.join_lines)
 
     def _label_batch(self, pages: list[Page]) -> Iterator[Page]:
-        for page, logits in zip(pages, self._logits(pages), strict=True):
+        read = [self.as_read(page) for page in pages]
+        found = self._logits([lines.page for lines in read])
+        for page, lines, logits in zip(pages, read, found, strict=True):
             labels, scores = self.config.decide(logits)
-            yield replace(page, labels=labels, scores=[round(score, 4) for score in scores])
+            spread = lines.spread(round(score, 4) for score in scores)
+            yield replace(page, labels=lines.spread(labels), scores=spread)
 
     def _logits(self, pages: Sequence[Page]) -> list[npt.NDArray[np.float32]]:
         found = iter(self.model.logits([page for page in pages if page.paragraphs]))

@@ -15,12 +15,20 @@ from pagelabel.model.pair import Pair
 
 
 class PairModel:
-    """See `pagelabel.model.pair.Pair`. Raises ValueError where its context is more than a window of the first holds."""
+    """See `pagelabel.model.pair.Pair`. Raises ValueError where its context is more than a window of the first holds,
+    and where one of the two reads lines joined and the other does not."""
 
     def __init__(self, first: FlatModel, second: HierarchicalModel, pair: Pair) -> None:
+        if first.join_lines != second.join_lines:
+            raise ValueError("one of the two models reads lines joined (join_lines), the other each by itself")
         self.parts = first, second
         self.pair = pair
         self._asked = first if pair.sure == inf else first.with_context(pair.context)
+
+    @property
+    def join_lines(self) -> bool:
+        """Whether it is to be given pages whose lines are joined, see `pagelabel.model.lines`."""
+        return self.parts[0].join_lines
 
     def logits(self, pages: Sequence[Page]) -> list[Logits]:
         """Logits [N, labels] of each page's paragraphs."""

@@ -23,6 +23,9 @@ or of a hierarchical one
 
 `places` are, of P paragraphs, from 1 each word's place in `words`, and 0 behind the last word; sizes are at least 2.
 
+Where the encoding has `join_lines`, what is read is the page with its lines joined (`model/lines.py`), and each line is
+given the label of its paragraph; `lines` of a reference page are how many lines each paragraph is made of.
+
 A pair has no model of its own: it names two other bundles, and says how their logits are added and which paragraphs
 both read (`model/pair.py`). In its `reference.jsonl` are no ids and features, but the paragraphs `asked` of the first.
 """
@@ -44,9 +47,9 @@ from pagelabel.model.encoding import EncodingConfig
 from pagelabel.model.pair import Pair
 from pagelabel.model.words import WordConfig
 
-FORMAT = 5
-"""Written. Formats 1, which has no transitions, 2, whose encoding has no `about`, 3, which reads no links, and 4, in
-whose pairs both models read everything, are read as well."""
+FORMAT = 6
+"""Written. Formats 1, which has no transitions, 2, whose encoding has no `about`, 3, which reads no links, 4, in whose
+pairs both models read everything, and 5, which joins no lines, are read as well."""
 CONFIG, REFERENCE, CARD = "config.json", "reference.jsonl", "README.md"
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
 PARAGRAPHS, PAGE, WORDS = "paragraphs.onnx", "page.onnx", "words.txt"

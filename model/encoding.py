@@ -32,7 +32,8 @@ _CHARS_PER_TOKEN = 12
 
 @dataclass(frozen=True, slots=True)
 class EncodingConfig:
-    """What decides the ids of a page, stored in the bundle. Counts are in tokens; `about`: see `model.about`."""
+    """What decides the ids of a page, stored in the bundle. Counts are in tokens; `about`: see `model.about`,
+    `join_lines`: `model.lines`."""
 
     window_tokens: int = 384
     context_tokens: int = 80
@@ -44,6 +45,7 @@ class EncodingConfig:
     marker_id: int = 1
     features: tuple[str, ...] = FEATURE_NAMES
     about: tuple[str, ...] = ()
+    join_lines: bool = False
 
     def __post_init__(self) -> None:
         check_features(self.features)
@@ -63,8 +65,9 @@ class EncodingConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> EncodingConfig:
-        """Raises ValueError on a missing or unknown key. Older bundles have no `about`: they read nothing of it."""
-        values = {"about": (), **values}
+        """Raises ValueError on a missing or unknown key. Older bundles have no `about`: they read nothing of it; nor
+        `join_lines`: they read each line by itself."""
+        values = {"about": (), "join_lines": False, **values}
         names = {f.name for f in fields(cls)}
         if set(values) != names:
             raise ValueError(f"encoding settings should be {sorted(names)}, found {sorted(values)}")

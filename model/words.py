@@ -37,7 +37,8 @@ EMPTY = 0
 @dataclass(frozen=True, slots=True)
 class WordConfig:
     """What decides the ids of a paragraph, stored in the bundle beside the vocabulary. What is read about the page
-    (`about`, see `model.about`) stands before the paragraphs of each window, as if it were some, with features of 0."""
+    (`about`, see `model.about`) stands before the paragraphs of each window, as if it were some, with features of 0;
+    `join_lines`: see `model.lines`."""
 
     head_words: int = 16
     tail_words: int = 6
@@ -46,6 +47,7 @@ class WordConfig:
     context_paragraphs: int = 64
     features: tuple[str, ...] = FEATURE_NAMES
     about: tuple[str, ...] = ()
+    join_lines: bool = False
 
     def __post_init__(self) -> None:
         if self.head_words < 1 or self.tail_words < 0 or self.buckets < 1 or self.context_paragraphs < 0:
@@ -64,8 +66,8 @@ class WordConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> WordConfig:
         """Raises ValueError on a missing or unknown key. Older bundles have no `about`: they read nothing of it; nor
-        `features`: they read those that there were."""
-        values = {"about": (), "features": FEATURE_NAMES, **values}
+        `features`: they read those that there were; nor `join_lines`: they read each line by itself."""
+        values = {"about": (), "features": FEATURE_NAMES, "join_lines": False, **values}
         names = {f.name for f in fields(cls)}
         if set(values) != names:
             raise ValueError(f"word settings should be {sorted(names)}, found {sorted(values)}")

@@ -112,6 +112,7 @@ window_tokens = 128
 context_tokens = 24
 about = ["title", "url"]
 links = true
+join_lines = true
 [augment]
 hide_about = 0.5
 [optim]
@@ -168,6 +169,7 @@ dev = ["dev.jsonl"]
 [words]
 least = 1
 about = ["title", "url"]
+join_lines = true
 {TINY_SIZES}[optim]
 epochs = 40
 batch_paragraphs = 60

@@ -48,3 +48,11 @@ def test_other_features_are_a_problem(copy: Path) -> None:
 def test_other_labels_are_a_problem(copy: Path) -> None:
     rewrite(copy, lambda row: row.__setitem__("labels", ["body"] * len(row["labels"])))
     assert any("labels agree" in problem for problem in check_bundle(copy).problems)
+
+
+def test_lines_joined_otherwise_are_a_problem(copy: Path) -> None:
+    rows = [json.loads(line) for line in (copy / "reference.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert any(max(row["lines"]) > 1 for row in rows)
+    assert all(sum(row["lines"]) == len(row["paragraphs"]) == len(row["logits"]) == len(row["labels"]) for row in rows)
+    rewrite(copy, lambda row: row.__setitem__("lines", [1] * len(row["paragraphs"])))
+    assert any("lines are joined otherwise" in problem for problem in check_bundle(copy).problems)

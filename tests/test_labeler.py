@@ -132,3 +132,22 @@ def test_paragraphs_can_be_a_tuple(labeler: Labeler) -> None:
 def test_less_than_one_thread_is_refused(tiny_bundle: Path, threads: int) -> None:
     with pytest.raises(ValueError, match=f"threads should be at least 1, or None for all cores, found {threads}"):
         Labeler.load(tiny_bundle, threads=threads)
+
+
+def test_lines_of_one_paragraph_are_labelled_as_one(labeler: Labeler) -> None:
+    page = toy_pages(1)[0]
+    text = page.paragraphs[3]
+    cut = text.index("and the work")
+    lines = [*page.paragraphs[:3], text[: cut - 1], text[cut:], *page.paragraphs[4:]]
+    extra = {**page.extra, "link": None}
+    whole, wrapped = (
+        labeler.label(Page("a", page.paragraphs, page.url, extra=extra)),
+        Page("a", lines, page.url, extra=extra),
+    )
+    found = labeler.label(wrapped)
+    assert whole.labels is not None
+    assert whole.scores is not None
+    assert found.paragraphs == lines
+    assert found.labels == [*whole.labels[:4], *whole.labels[3:]]
+    assert found.scores == [*whole.scores[:4], *whole.scores[3:]]
+    assert labeler.logits(wrapped).shape == (len(lines), len(labeler.labels))

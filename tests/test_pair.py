@@ -87,6 +87,23 @@ def test_the_first_is_asked_where_the_second_is_not_sure(copy: Path, tiny_bundle
         assert beside[2].labels == labeler.label(page).labels
 
 
+def test_both_read_lines_joined_or_neither(
+    copy: Path, tiny_bundle: Path, fast_bundle: Path, dev: str, tmp_path: Path
+) -> None:
+    def apart(config: dict[str, Any]) -> None:
+        config["encoding"]["join_lines"] = False
+
+    unlike = Path(shutil.copytree(fast_bundle, tmp_path / "fast"))
+    rewrite(unlike, apart)
+    with pytest.raises(ExportError, match="one of them reads lines joined"):
+        export_pair(tiny_bundle, unlike, tmp_path / "other", dev=[dev])
+    rewrite(copy / "hierarchical", apart)
+    name = "hierarchical/" + CONFIG
+    rewrite(copy, lambda config: config["sha256"].update({name: sha256(copy / name)}))  # type: ignore[attr-defined]
+    with pytest.raises(BundleError, match="reads lines joined"):
+        Labeler.load(copy)
+
+
 def test_what_a_pair_was_fitted_to(pair: Path) -> None:
     config = read_bundle(pair)
     assert isinstance(config.encoding, Pair)
@@ -120,7 +137,8 @@ def test_its_own_labels_are_checked(copy: Path) -> None:
         page = Page.from_record(
             {key: row[key] for key in ("id", "url", "title", "paragraphs", "link") if key in row}, ""
         )
-        assert np.flatnonzero(labeler.model.asked(page)).tolist() == row["asked"]  # type: ignore[union-attr]
+        read = labeler.as_read(page).page
+        assert np.flatnonzero(labeler.model.asked(read)).tolist() == row["asked"]  # type: ignore[union-attr]
         np.testing.assert_allclose(labeler.logits(page), row["logits"], atol=1e-4)
     lines = [json.dumps({**row, "labels": ["quote"] * len(row["labels"])}) + "\n" for row in rows]
     (copy / REFERENCE).write_text("".join(lines), encoding="utf-8")

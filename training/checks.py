@@ -8,7 +8,7 @@ from typing import Any
 
 # The least and the most that a setting may be, by its name.
 _SHARES = (
-    *("crop", "strip_furniture", "only_furniture", "swap_furniture", "mask_tokens", "skip_uniform"),
+    *("crop", "strip_furniture", "only_furniture", "swap_furniture", "mask_tokens", "skip_uniform", "wrap_lines"),
     *("hide_about", "hide_links", "warmup", "label_smoothing", "doubt_weight", "drop_words", "teacher_share"),
 )
 _COUNTS = (

@@ -31,9 +31,9 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class EncodingSettings:
-    """Token counts of the windows, what stands at their head, and whether links are read where they are known, see
-    `pagelabel.model.encoding.EncodingConfig`, which has the defaults. Where `base` is a trained model, what is not set
-    is as it was trained with."""
+    """Token counts of the windows, what stands at their head, whether links are read where they are known, and whether
+    lines that go on are joined (`pagelabel.model.lines`), see `pagelabel.model.encoding.EncodingConfig`, which has the
+    defaults. Where `base` is a trained model, what is not set is as it was trained with."""
 
     window_tokens: int | None = None
     context_tokens: int | None = None
@@ -41,6 +41,7 @@ class EncodingSettings:
     tail_tokens: int | None = None
     about: tuple[str, ...] | None = None
     links: bool | None = None
+    join_lines: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class PageAugment:
     """Shares (0 to 1) of what is changed in a training page, see `pagelabel.training.augment`; `views` is how many of a
     page's views an epoch takes, `repeat_rare` how often more it takes a page with rare labels, `listings` how many
     index pages are made of the articles, see `pagelabel.training.listings`. `hide_about` is how often a page's title or
-    address is left out, `hide_links` how often its links are: many users have text alone."""
+    address is left out, `hide_links` how often its links are: many users have text alone. `wrap_lines` is the share of
+    pages that are hard-wrapped, as extractors that keep line breaks leave some, see `pagelabel.training.wrapping`."""
 
     crop: float = 0.2
     strip_furniture: float = 0.3
@@ -56,6 +58,7 @@ class PageAugment:
     repeat_rare: int = 1
     views: int = 1
     listings: int = 0
+    wrap_lines: float = 0.0
     hide_about: float = 0.3
     hide_links: float = 0.5
     rare_labels: tuple[str, ...] = ("donation",)

@@ -35,6 +35,7 @@ from pagelabel.training.pages import check_pages, load_pages
 from pagelabel.training.precision import half_precision
 from pagelabel.training.run_folder import LAST, keep
 from pagelabel.training.student import Targets, loss_of
+from pagelabel.training.wrapping import as_read
 
 _STATE = "state.safetensors"
 
@@ -100,8 +101,10 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
     base = None if config.base is None else base_of(config)
     words = base.words if base else learn_words(pages, config.words)
     targets = Targets.read(config)
-    rows = Rows(targets.of(pages), words, config.labels, config.optim.doubt_weight)
-    dev_rows = {name: Rows(found, words, config.labels, 1.0) for name, found in dev.items()}
+    join = config.words.join_lines
+    pages = as_read(targets.of(pages), join=join, wrap=config.augment.wrap_lines, seed=config.seed)
+    rows = Rows(pages, words, config.labels, config.optim.doubt_weight)
+    dev_rows = {name: Rows(as_read(found, join=join), words, config.labels, 1.0) for name, found in dev.items()}
     print(f"{len(pages)} pages, {words.size} words, {config.optim.epochs} epochs", file=sys.stderr)
     state = begin(config, words, targets.states_size, base, first_stage=not resume)
     if resume:

@@ -15,13 +15,15 @@ from pagelabel.training.config import DataConfig, PageAugment, build, resolved
 
 @dataclass(frozen=True, slots=True)
 class WordSettings:
-    """See `pagelabel.model.words.WordConfig`; with `links` it is read how much of each paragraph lies in links. The
-    vocabulary is the `most` most frequent words of the training pages, of those that come at least `least` times."""
+    """See `pagelabel.model.words.WordConfig`; with `links` it is read how much of each paragraph lies in links,
+    with `join_lines` lines that go on are one paragraph. The vocabulary is the `most` most frequent words of the
+    training pages, of those that come at least `least` times."""
 
     head_words: int = 16
     tail_words: int = 6
     about: tuple[str, ...] = ()
     links: bool = False
+    join_lines: bool = False
     most: int = 30_000
     least: int = 4
 

@@ -39,7 +39,9 @@ class Batch(NamedTuple):
 
 def word_config(settings: WordSettings) -> WordConfig:
     names = feature_names(settings.links)
-    return WordConfig(settings.head_words, settings.tail_words, features=names, about=settings.about)
+    return WordConfig(
+        settings.head_words, settings.tail_words, features=names, about=settings.about, join_lines=settings.join_lines
+    )
 
 
 def learn_words(pages: Sequence[Page], settings: WordSettings) -> Words:

@@ -60,7 +60,7 @@ def widened(network: HierarchicalNetwork, features: int, local: bool) -> Hierarc
 def base_of(config: FastConfig) -> Base:
     """The base of a run. Raises ValueError where it is not what `config` asks for."""
     network, words, info = load_base(str(config.base))
-    known, asked = replace(words.config, features=FEATURE_NAMES), config.words
+    known, asked = replace(words.config, features=FEATURE_NAMES, join_lines=False), config.words
     for name, found, expected in (
         ("labels", tuple(info["labels"]), config.labels),
         ("sizes", _own(network.config), _own(_sizes(config, words))),

@@ -31,6 +31,7 @@ from tqdm import tqdm
 from pagelabel.data.page import Page
 from pagelabel.model.checkpoint import Checkpoint
 from pagelabel.model.encoding import Encoder
+from pagelabel.model.lines import Lines
 from pagelabel.model.network import PageNetwork
 from pagelabel.training.base import load_model
 from pagelabel.training.examples import Windows, collate, evaluation_plan, tokenized
@@ -64,8 +65,10 @@ def opinions(
     checkpoint: Checkpoint, pages: Sequence[Page], *, compiled: bool = False
 ) -> tuple[list[Floats], list[Halves]]:
     """Probabilities [N, labels] and states [N, hidden_size] of each page's paragraphs, read in the windows that
-    labelling reads."""
+    labelling reads; lines that are read joined have those of their paragraph."""
     encoder = Encoder(checkpoint.tokenizer, checkpoint.encoding)
+    lines = [Lines.of(page, join=checkpoint.encoding.join_lines) for page in pages]
+    pages = [read.page for read in lines]
     reader = _Reader(checkpoint.network.eval())
     if compiled:
         compile_network(reader, checkpoint.network.encoder)
@@ -86,7 +89,10 @@ def opinions(
             core = slice(example.start - example.first, example.stop - example.first)
             probabilities[example.row][example.start : example.stop] = given[places][core]
             states[example.row][example.start : example.stop] = state[places][core]
-    return probabilities, states
+    return (
+        [np.repeat(rows, read.sizes, axis=0) for rows, read in zip(probabilities, lines, strict=True)],
+        [np.repeat(rows, read.sizes, axis=0) for rows, read in zip(states, lines, strict=True)],
+    )
 
 
 def reduced(states: Sequence[Halves], size: int) -> list[Floats]:

@@ -35,6 +35,7 @@ from pagelabel.training.listings import listing_pages
 from pagelabel.training.pages import check_pages, load_pages, one_view
 from pagelabel.training.precision import compile_network, half_precision
 from pagelabel.training.run_folder import commit, guard, keep, last_state, leads, processes, write_config
+from pagelabel.training.wrapping import as_read
 
 _METRIC = "eval_macro_f1"
 
@@ -125,6 +126,8 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         raise ValueError(f"encoding.window_tokens is {encoding.window_tokens}, the encoder has {positions} positions")
     network.widen(len(encoding.features))
     encoder = Encoder(tokenizer, encoding)
+    pages = as_read(pages, join=encoding.join_lines, wrap=config.augment.wrap_lines, seed=config.seed)
+    dev = as_read(dev, join=encoding.join_lines)
     rows = tokenized(pages, encoder, config.labels, config.optim.doubt_weight)
     dev_rows = tokenized(one_view(dev), encoder, config.labels, 1.0)
     plan = training_plan(rows, encoder, config)

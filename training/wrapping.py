@@ -1,0 +1,76 @@
+"""Training pages as they are read: lines that go on are joined, and some pages are wrapped for it first."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pagelabel.data.page import Page
+from pagelabel.model.lines import Lines, runs_of
+
+_WIDTHS = (45, 101)
+
+
+def as_read(pages: Sequence[Page], *, join: bool, wrap: float = 0.0, seed: int = 0) -> list[Page]:
+    """The pages, a share `wrap` of them hard-wrapped, and with `join` those lines joined that go on in the next one
+    (`pagelabel.model.lines`). What was told of each paragraph is told of its lines, or is their mean by characters; the
+    label is that of most characters, in doubt is what has a line in doubt."""
+    rng = np.random.default_rng((seed, 11))
+    out = []
+    for page in pages:
+        if wrap and rng.random() < wrap:
+            page = wrapped(page, int(rng.integers(*_WIDTHS)))
+        out.append(joined(page) if join else page)
+    return out
+
+
+def wrapped(page: Page, width: int) -> Page:
+    """The page in lines of at most `width` characters, as far as its words allow."""
+    texts: list[str] = []
+    runs: list[Sequence[int]] = []
+    for i, text in enumerate(page.paragraphs):
+        lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [text]
+        texts += lines
+        runs += [[i]] * len(lines)
+    return _made_of(page, texts, runs)
+
+
+def joined(page: Page) -> Page:
+    """The page with lines that go on as one paragraph."""
+    runs = runs_of(page.paragraphs)
+    if len(runs) == len(page.paragraphs):
+        return page
+    return _made_of(page, Lines.of(page).page.paragraphs, runs)
+
+
+def _made_of(page: Page, texts: list[str], runs: Sequence[Sequence[int]]) -> Page:
+    """A page with these paragraphs, each made of a run of those of `page`."""
+    sizes = np.array([1 + len(text) for text in page.paragraphs], dtype=np.float64)
+
+    def mean(values: Any) -> Any:
+        rows = np.asarray(values, dtype=np.float64)
+        return np.stack([np.average(rows[list(run)], axis=0, weights=sizes[list(run)]) for run in runs])
+
+    labels = page.labels and [_heaviest(page.labels, sizes, run) for run in runs]
+    extra = dict(page.extra)
+    if page.link is not None:
+        extra["link"] = mean(page.link).tolist()
+    for name in ("weights", "probabilities"):
+        if extra.get(name) is not None:
+            extra[name] = mean(extra[name]).tolist()
+    if "states" in extra:
+        extra["states"] = mean(extra["states"]).astype(extra["states"].dtype)
+    if doubt := set(extra.get("doubt") or ()):
+        extra["doubt"] = [k for k, run in enumerate(runs) if not doubt.isdisjoint(run)]
+    return replace(page, paragraphs=texts, labels=labels, extra=extra)
+
+
+def _heaviest(labels: Sequence[str], sizes: Any, run: Sequence[int]) -> str:
+    totals: dict[str, float] = {}
+    for i in run:
+        totals[labels[i]] = totals.get(labels[i], 0.0) + float(sizes[i])
+    return max(totals, key=lambda label: totals[label])

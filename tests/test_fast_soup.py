@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 import torch
 
 from pagelabel.export.fast import export_fast
+from pagelabel.model.words import Words
 from pagelabel.training.fast import train_fast
 from pagelabel.training.fast_config import load_fast_config
 from pagelabel.training.fast_soup import mean_fast
@@ -45,6 +46,10 @@ def test_the_mean_of_a_model_and_of_what_was_trained_from_it(
     card = (export_fast(tmp_path / "soup" / "best", tmp_path / "bundle") / "README.md").read_text()
     assert "fast_soup runs/toy/best runs/toy/best runs/linked/best -o runs/mean/best" in card
     assert mean_fast([load_base(tmp_path / "soup" / "best"), load_base(run)]).info["averaged"] == ["mean"]
+    # With one of before lines were joined.
+    before = load_base(fast_checkpoint)
+    apart = Words(before.words.vocabulary, replace(before.words.config, join_lines=False))
+    assert mean_fast([before._replace(words=apart), load_base(run)]).words.config == words.config
     # The best checkpoint of a run and its last one.
     both = mean_fast([load_base(run), load_base(run.with_name("last"))])
     assert both.info["averaged"] == ["linked"]

@@ -34,6 +34,21 @@ def test_each_page_gets_the_probabilities_that_labelling_gives(tiny_checkpoint: 
         assert np.abs(again - found).max() < 0.02
 
 
+def test_lines_of_a_paragraph_get_what_is_thought_of_it(tiny_checkpoint: Path) -> None:
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    page = toy_pages(1)[0]
+    cut = page.paragraphs[3].index(" and the work")
+    lines = [page.paragraphs[3][:cut], page.paragraphs[3][cut:]]
+    texts = [*page.paragraphs[:3], *lines, *page.paragraphs[4:]]
+    rows = [0, 1, 2, 3, *range(3, len(page.paragraphs))]
+    extra = {"title": page.title}
+    whole, found = (Page("p", some, page.url, ["promo"] * len(some), extra=extra) for some in (page.paragraphs, texts))
+    (expected,), (told,) = opinions(checkpoint, [whole])
+    (given,), (states,) = opinions(checkpoint, [found])
+    assert np.array_equal(given, expected[rows])
+    assert np.array_equal(states, told[rows])
+
+
 def test_files_are_read_as_they_were_written(tiny_checkpoint: Path, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     pages = toy_pages(3)
     file = write_pages(tmp_path / "pages.jsonl", pages)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pagelabel.training.fast_start import Base, load_base, widened
 from pagelabel.training.fast_state import save_fast
@@ -24,13 +25,15 @@ def mean_fast(models: Sequence[Base]) -> Base:
     """The mean, with vocabulary, settings and history of the last one; its `info` names the others under `averaged`.
     Raises ValueError where labels, sizes or vocabularies differ."""
     last = models[-1]
-    sizes = last.network.config
+    sizes, encoding = last.network.config, last.words.config
+    # What can be read anew by a network that is trained: those from before then count as ones to which it says nothing.
+    added: dict[str, Any] = {"features": encoding.features, "join_lines": encoding.join_lines}
     for other in models[:-1]:
         for what, ours, theirs in (
             ("labels", last.info["labels"], other.info["labels"]),
             ("sizes", sizes, widened(other.network, sizes.features, sizes.local).config),
             ("vocabularies", last.words.vocabulary, other.words.vocabulary),
-            ("encodings", last.words.config, replace(other.words.config, features=last.words.config.features)),
+            ("encodings", encoding, replace(other.words.config, **added)),
         ):
             if ours != theirs:
                 raise ValueError(f"their {what} differ: a mean is of models that were trained one from another")

@@ -42,6 +42,14 @@ def test_what_was_wrapped_and_is_joined_is_what_it_was() -> None:
     assert again.extra["states"].dtype == np.float16
 
 
+@pytest.mark.parametrize("given", [[[0.5, 0.5]], [[0.5, 0.5], [1.0], [0.2, 0.8]], "much", 3])
+def test_a_field_of_another_length_names_the_page(given: object) -> None:
+    wrong = page("odd")
+    wrong.extra["probabilities"] = given
+    with pytest.raises(ValueError, match="page 'odd': 'probabilities' should be numbers for each of its 3 paragraphs"):
+        wrapped(wrong, 45)
+
+
 def test_the_label_of_joined_lines_is_that_of_most_characters() -> None:
     mixed = Page("p", ["a" * 60, "b" * 30, "c" * 40], labels=["body", "quote", "quote"], extra={"doubt": [0]})
     made = joined(mixed)

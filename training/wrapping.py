@@ -48,22 +48,28 @@ def joined(page: Page) -> Page:
 
 
 def _made_of(page: Page, texts: list[str], runs: Sequence[Sequence[int]]) -> Page:
-    """A page with these paragraphs, each made of a run of those of `page`."""
+    """A page with these paragraphs, each made of a run of those of `page`. Raises ValueError where a field of the page
+    is not as long as its paragraphs."""
     sizes = np.array([1 + len(text) for text in page.paragraphs], dtype=np.float64)
 
-    def mean(values: Any) -> Any:
-        rows = np.asarray(values, dtype=np.float64)
+    def mean(name: str) -> Any:
+        try:
+            rows = np.asarray(page.extra[name], dtype=np.float64)
+        except (TypeError, ValueError):
+            rows = np.zeros(0)
+        if rows.shape[:1] != sizes.shape:
+            raise ValueError(f"page {page.id!r}: '{name}' should be numbers for each of its {len(sizes)} paragraphs")
         return np.stack([np.average(rows[list(run)], axis=0, weights=sizes[list(run)]) for run in runs])
 
     labels = page.labels and [_heaviest(page.labels, sizes, run) for run in runs]
     extra = dict(page.extra)
     if page.link is not None:
-        extra["link"] = mean(page.link).tolist()
+        extra["link"] = mean("link").tolist()
     for name in ("weights", "probabilities"):
         if extra.get(name) is not None:
-            extra[name] = mean(extra[name]).tolist()
+            extra[name] = mean(name).tolist()
     if "states" in extra:
-        extra["states"] = mean(extra["states"]).astype(extra["states"].dtype)
+        extra["states"] = mean("states").astype(extra["states"].dtype)
     if doubt := set(extra.get("doubt") or ()):
         extra["doubt"] = [k for k, run in enumerate(runs) if not doubt.isdisjoint(run)]
     return replace(page, paragraphs=texts, labels=labels, extra=extra)

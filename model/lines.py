@@ -1,8 +1,9 @@
 """Lines of a hard-wrapped paragraph, read as the paragraph that they are (where a bundle's encoding has `join_lines`).
 
 Extractors keep the line breaks of a page's source, so that what was one paragraph comes as several, none of which is a
-sentence. Where a line plainly goes on in the next one, the two are read as one paragraph, and each is given its label.
-Of such pairs of lines in extractors' output 99.7% have one label (of other neighbours in it 87%).
+sentence. (Of text files, whose width can be measured, `data.text` undoes that; here are lists of paragraphs, most of
+which are whole.) Where a line plainly goes on in the next one, the two are read as one paragraph, and each is given its
+label. Of such pairs of lines in extractors' output 99.7% have one label (of other neighbours in it 87%).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pagelabel.data.page import Page
-from pagelabel.model.lines import Lines, runs_of
+from pagelabel.model.lines import Lines
 
 _WIDTHS = (45, 101)
 
@@ -31,25 +31,27 @@ def as_read(pages: Sequence[Page], *, join: bool, wrap: float = 0.0, seed: int =
 def wrapped(page: Page, width: int) -> Page:
     """The page in lines of at most `width` characters, as far as its words allow."""
     texts: list[str] = []
-    runs: list[Sequence[int]] = []
+    runs: list[list[int]] = []
     for i, text in enumerate(page.paragraphs):
         lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [text]
         texts += lines
         runs += [[i]] * len(lines)
-    return _made_of(page, texts, runs)
+    link = page.link and [page.link[i] for (i,) in runs]
+    return _made_of(page, replace(page, paragraphs=texts, extra={**page.extra, "link": link}), runs)
 
 
 def joined(page: Page) -> Page:
     """The page with lines that go on as one paragraph."""
-    runs = runs_of(page.paragraphs)
-    if len(runs) == len(page.paragraphs):
+    made, sizes = Lines.of(page)
+    if len(sizes) == len(page.paragraphs):
         return page
-    return _made_of(page, Lines.of(page).page.paragraphs, runs)
+    ends = np.cumsum(sizes).tolist()
+    return _made_of(page, made, [range(end - size, end) for size, end in zip(sizes, ends, strict=True)])
 
 
-def _made_of(page: Page, texts: list[str], runs: Sequence[Sequence[int]]) -> Page:
-    """A page with these paragraphs, each made of a run of those of `page`. Raises ValueError where a field of the page
-    is not as long as its paragraphs."""
+def _made_of(page: Page, made: Page, runs: Sequence[Sequence[int]]) -> Page:
+    """`made`, each of whose paragraphs is made of a run of those of `page`, with what was told of these. Raises
+    ValueError where a field of the page is not as long as its paragraphs."""
     sizes = np.array([1 + len(text) for text in page.paragraphs], dtype=np.float64)
 
     def mean(name: str) -> Any:
@@ -62,9 +64,7 @@ def _made_of(page: Page, texts: list[str], runs: Sequence[Sequence[int]]) -> Pag
         return np.stack([np.average(rows[list(run)], axis=0, weights=sizes[list(run)]) for run in runs])
 
     labels = page.labels and [_heaviest(page.labels, sizes, run) for run in runs]
-    extra = dict(page.extra)
-    if page.link is not None:
-        extra["link"] = mean("link").tolist()
+    extra = dict(made.extra)
     for name in ("weights", "probabilities"):
         if extra.get(name) is not None:
             extra[name] = mean(name).tolist()
@@ -72,7 +72,7 @@ def _made_of(page: Page, texts: list[str], runs: Sequence[Sequence[int]]) -> Pag
         extra["states"] = mean("states").astype(extra["states"].dtype)
     if doubt := set(extra.get("doubt") or ()):
         extra["doubt"] = [k for k, run in enumerate(runs) if not doubt.isdisjoint(run)]
-    return replace(page, paragraphs=texts, labels=labels, extra=extra)
+    return replace(made, labels=labels, extra=extra)
 
 
 def _heaviest(labels: Sequence[str], sizes: Any, run: Sequence[int]) -> str:

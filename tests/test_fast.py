@@ -120,7 +120,7 @@ def test_a_run_of_before_layers_read_neighbours_goes_on(fast_config: Path, tmp_p
 def test_pages_that_are_held_out_are_kept_for_export(fast_config: Path, tmp_path: Path) -> None:
     config = load_fast_config(fast_config)
     data = replace(config.data, dev=(), dev_share=0.3)
-    run = train_fast(replace(config, data=data, optim=replace(config.optim, epochs=2)), tmp_path / "run")
+    run = train_fast(replace(config, data=data, optim=replace(config.optim, epochs=20)), tmp_path / "run")
     held = load_pages([str(tmp_path / "run" / "dev.jsonl")], config.labels)
     assert 0 < len(held) < 18
     provenance = read_bundle(export_fast(run, tmp_path / "bundle")).provenance

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers.models.bert.modeling_bert import BertLayer
 
-from pagelabel.model.checkpoint import load_checkpoint
+from pagelabel.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pagelabel.model.features import FEATURE_NAMES, LINK_FEATURES
+from pagelabel.model.network import from_config
 from pagelabel.training.base import load_start, resolve_base
 from pagelabel.training.config import EncodingSettings, load_config
 from pagelabel.training.train import train
@@ -56,8 +58,30 @@ def test_a_start_with_other_labels_keeps_what_is_known_of_those_it_has(tiny_chec
         assert torch.equal(new.weight[row], old.weight[known.labels.index(label)])
         assert torch.equal(new.bias[row], old.bias[known.labels.index(label)])
     assert new.weight.shape == (3, old.weight.shape[1])
-    with pytest.raises(ValueError, match="keeps its layers"):
-        load_start(str(tiny_checkpoint), known.labels, 7)
+
+
+def test_a_start_with_fewer_layers_has_the_first_and_the_last_of_the_known_ones(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    known = load_checkpoint(tiny_checkpoint)
+    encoder = known.network.encoder
+    encoder.encoder.layer = torch.nn.ModuleList(BertLayer(encoder.config) for _ in range(6))
+    encoder.config.num_hidden_layers = 6
+    deep = Checkpoint(known.network, known.tokenizer, {**known.info, "encoder": encoder.config.to_dict()})
+    save_checkpoint(tmp_path / "deep", deep)
+
+    start = load_start(str(tmp_path / "deep"), known.labels, 4).network
+    kept = [layer.state_dict() for layer in start.encoder.encoder.layer]
+    expected = [encoder.encoder.layer[place].state_dict() for place in (0, 2, 3, 5)]
+    for ours, theirs in zip(kept, expected, strict=True):
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    again = from_config(start.encoder.config.to_dict(), 5, start.feature_count)
+    again.load_state_dict(start.state_dict())
+
+    assert len(load_start(str(tmp_path / "deep"), known.labels, 6).network.encoder.encoder.layer) == 6
+    for layers in (7, 0):
+        with pytest.raises(ValueError, match=f"of its 6 layers not {layers} can be kept; change 'layers'"):
+            load_start(str(tmp_path / "deep"), known.labels, layers)
 
 
 def test_links_that_the_base_has_not_read_count_nothing_until_they_are_learnt(toy_config: Path, tmp_path: Path) -> None:

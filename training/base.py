@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
+from transformers import BertModel
 
 from pagelabel.model.bundle import find_bundle, is_bundle
 from pagelabel.model.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
@@ -64,14 +65,15 @@ class Start:
 
 def load_start(base: str, labels: Sequence[str], layers: int | None) -> Start:
     """Where `base` says. A checkpoint of `pagelabel train` and a bundle (a folder, or the name of a shipped model) go
-    on as they are; of their last layer, the rows of labels that they know by name are kept, those of others are new.
+    on as they are, or with fewer `layers`; of their last layer, the rows of labels that they know by name are
+    kept, those of others are new.
 
-    Raises ValueError where a checkpoint or bundle has another number of layers than asked for, or is none to train on.
+    Raises ValueError where a checkpoint or bundle has fewer layers than asked for, or is none to train on.
     """
     known = load_trained(base)
     if known is not None:
-        if layers not in (None, known.info["encoder"]["num_hidden_layers"]):
-            raise ValueError(f"{base}: a trained model keeps its layers; leave 'layers' out of the config")
+        if layers is not None:
+            _thin(known.network, layers, base)
         if known.labels != tuple(labels):
             _relabel(known.network, known.labels, labels)
         return Start(known.network, known.tokenizer, known.info)
@@ -96,6 +98,21 @@ def load_trained(base: str | Path) -> Checkpoint | None:
 def load_model(name: str | Path) -> Checkpoint:
     """As `load_trained`. Raises FileNotFoundError where `name` is neither a checkpoint nor a bundle."""
     return load_trained(name) or load_checkpoint(name)
+
+
+def _thin(network: PageNetwork, layers: int, name: str) -> None:
+    """Keep so many of the encoder's layers, the first, the last and those evenly between: as DistilBERT starts from
+    BERT (Sanh et al. 2019, https://arxiv.org/abs/1910.01108). Raises ValueError, of the base `name`, where it has fewer
+    or another kind of layers."""
+    encoder = network.encoder
+    known = encoder.config.num_hidden_layers
+    if layers == known:
+        return
+    if not 1 <= layers < known or not isinstance(encoder, BertModel):
+        raise ValueError(f"{name}: of its {known} layers not {layers} can be kept; change 'layers' in the config")
+    places = torch.linspace(known - 1, 0, layers).round().int().flip(0).tolist()
+    encoder.encoder.layer = torch.nn.ModuleList(encoder.encoder.layer[place] for place in places)
+    encoder.config.num_hidden_layers = layers
 
 
 def _relabel(network: PageNetwork, old: Sequence[str], new: Sequence[str]) -> None:

@@ -110,6 +110,9 @@ def _file(
     compressed_as = COMPRESSED_SUFFIXES.get(path.suffix.lower())
     name = path.with_suffix("") if compressed_as else path
     chosen = reader or _SUFFIXES.get(name.suffix.lower(), None if is_remote(source) else "text")
+    if compressed_as and chosen == "parquet":
+        yield PageError(source, "", "columns are compressed in themselves, not as a whole: uncompress the file first")
+        return
     try:
         file = open_source(source)
     except (OSError, ValueError) as error:

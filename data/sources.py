@@ -12,13 +12,15 @@ from pagelabel.data.page import PageError
 from pagelabel.data.streams import why_unreadable
 
 _GLOB = frozenset("*?[")
+_THROUGH = "**"
 
 
 def expand(source: str) -> Iterator[str | PageError]:
     """The files that `source` means, in an order that is always the same.
 
     A file or "-" is itself; a folder is its files, those of folders in it too; a name with `*`, `?` or `[…]` is what it
-    matches (`**` goes through folders); `s3://…`, `gs://…`, `https://…` and what else fsspec knows may be any of these.
+    matches, folders too (with `**`, which goes through them, files alone); `s3://…`, `gs://…`, `https://…` and what
+    else fsspec knows may be any of these.
     What means no file at all yields a PageError.
     """
     if source == "-":
@@ -31,8 +33,11 @@ def expand(source: str) -> Iterator[str | PageError]:
     elif os.path.isdir(source):
         yield from _folder(source)
     elif not os.path.exists(source) and _GLOB.intersection(source):
-        found = sorted(path for path in glob.glob(source, recursive=True) if not os.path.isdir(path))
-        yield from found
+        found = sorted(glob.glob(source, recursive=True))
+        if _THROUGH in source:
+            found = [path for path in found if not os.path.isdir(path)]
+        for path in found:
+            yield from _folder(path) if os.path.isdir(path) else (path,)
         if not found:
             yield PageError(source, "", "matches no file")
     else:
@@ -108,7 +113,9 @@ def _expand_remote(source: str) -> Iterator[str | PageError]:
     try:
         filesystem, path = _filesystem(source)
         if _GLOB.intersection(path):
-            found = [name for name in filesystem.glob(path) if filesystem.isfile(name)]
+            matched = sorted(filesystem.glob(path))
+            files = [[name] if filesystem.isfile(name) else filesystem.find(name) for name in matched]
+            found = [name for some in files for name in some if _THROUGH not in path or some == [name]]
         elif filesystem.isdir(path):
             found = filesystem.find(path)
         else:

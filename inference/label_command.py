@@ -18,7 +18,7 @@ from pagelabel.data.written import replaced
 from pagelabel.filters import UNSURE, keep_labels, mark_unsure
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import SHIPPED, BundleConfig, find_bundle, read_bundle
-from pagelabel.outputs import FORMATS, Writer, make_writer
+from pagelabel.outputs import FORMATS, NEVER_WRITTEN, Writer, make_writer
 from pagelabel.places import UsageError, check_outputs, inputs_of
 from pagelabel.progress import Progress
 from pagelabel.runs import ShardedRun
@@ -147,7 +147,13 @@ def _choose_format(args: argparse.Namespace) -> None:
     # A folder's name says nothing of what is in it.
     folder = args.output is not None and _is_folder(args.output)
     name = PurePath("" if folder else args.output or "")
-    suffix = (name.with_suffix("") if name.suffix.lower() in COMPRESSED_SUFFIXES else name).suffix.lower()
+    packed = name.suffix.lower() in COMPRESSED_SUFFIXES
+    suffix = (name.with_suffix("") if packed else name).suffix.lower()
+    instead = "columns are compressed in themselves" if packed and suffix == ".parquet" else NEVER_WRITTEN.get(suffix)
+    if instead:
+        raise UsageError(f"{args.output}: a file of that name is not written; {instead}")
+    if suffix == ".htm":
+        suffix = FORMATS["html"]
     if args.format is None:
         args.format = next((name for name, ending in FORMATS.items() if ending == suffix), "jsonl")
     elif (suffix == ".parquet") != (args.format == "parquet") and suffix in FORMATS.values():

@@ -116,6 +116,12 @@ def make_writer(name: str, labels: Collection[str], *, min_score: float = 0.0) -
 
 FORMATS = {"jsonl": ".jsonl", "text": ".txt", "tsv": ".tsv", "html": ".html", "dolma": ".jsonl", "parquet": ".parquet"}
 """Formats, with the ending that files of theirs have. Parquet is not text, see `pagelabel.columns`."""
+NEVER_WRITTEN = {
+    **dict.fromkeys((".arrow", ".arrows", ".feather"), "columns are written as .parquet"),
+    **dict.fromkeys((".warc", ".wet"), "pages are written as .jsonl"),
+    **dict.fromkeys((".bz2", ".xz", ".zip", ".7z"), "files are compressed as .gz or .zst"),
+}
+"""Endings that promise what is not written, and what is instead."""
 
 
 def _one_line(text: str) -> str:

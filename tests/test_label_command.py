@@ -147,6 +147,10 @@ def test_pages_that_are_too_large_are_told(label, tmp_path: Path) -> None:  # ty
         (["--to", "jsonl", "-o", "x.parquet"], "does not go with the name x.parquet"),
         (["-o", "x.jsonl", "--errors", "x.jsonl"], "need a file each"),
         (["--errors", "pages.jsonl"], "is an input, too"),
+        (["-o", "x.feather"], "x.feather: a file of that name is not written; columns are written as .parquet"),
+        (["-o", "x.warc.gz"], "pages are written as .jsonl"),
+        (["-o", "x.jsonl.bz2"], "compressed as .gz or .zst"),
+        (["-o", "x.parquet.gz"], "compressed in themselves"),
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_done(  # type: ignore[no-untyped-def]
@@ -189,6 +193,7 @@ def test_an_output_of_before_is_not_emptied_where_nothing_was_labelled(label, tm
         (["-o", "x.parquet"], b"PAR1"),
         (["-o", "x.tsv"], b"page\t"),
         (["-o", "x.html.gz"], b"\x1f\x8b"),
+        (["-o", "x.htm"], b"<!doctype html>"),
         (["-o", "x.jsonl.GZ"], b"\x1f\x8b"),
         (["-o", "x.out"], b'{"id"'),
         (["-o", "x.out", "--to", "tsv"], b"page\t"),
@@ -216,6 +221,33 @@ def test_standard_output_has_a_name(label, source: str, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     assert label(source, "-o", "-")[1] == label(source)[1] != ""
     assert not Path("-").exists()
+
+
+def test_what_the_shell_has_opened_keeps_what_others_write_there(
+    tiny_bundle: Path, source: str, tmp_path: Path
+) -> None:
+    label = f'"{sys.executable}" -m pagelabel label --model "{tiny_bundle}"'
+    script = f"""
+    echo earlier > all
+    {{ echo first; {label} "{source}" -o /dev/stdout; echo last; }} >> all
+    {{ echo first >&2; {label} nope.jsonl --errors /dev/stderr; echo last >&2; }} 2> log
+    {label} "{source}" -o /dev/fd/3 3>> third
+    """
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
+    first, second, *pages, last = (tmp_path / "all").read_text().splitlines()
+    assert (first, second, last) == ("earlier", "first", "last")
+    assert len(pages) == len(Path(source).read_text().splitlines())
+    assert (tmp_path / "third").read_text().splitlines() == pages
+    log = (tmp_path / "log").read_text()
+    assert log.startswith("first\n")
+    assert '"source": "nope.jsonl"' in log
+    assert log.endswith("last\n")
+
+
+def test_a_folder_that_is_missing_is_named(label, source: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    code, _, err = label(source, "-o", str(tmp_path / "none" / "x.jsonl"))
+    assert code != 0
+    assert f"no such folder, make it first: '{tmp_path / 'none'}'" in err
 
 
 def test_a_run_over_a_pattern_goes_on(label, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

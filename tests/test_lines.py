@@ -51,6 +51,15 @@ def test_a_short_last_line_that_ends_the_sentence_is_joined() -> None:
     assert sizes(["The council voted on the bridge on Monday, and work begins", "next year."]) == [2]
 
 
+def test_where_sentences_begin_in_lower_case_nothing_is_joined() -> None:
+    page = ["so the recount is over.", "i want to write about how we got here.", "previously: how to lose a recount"]
+    page += ["what happens now is that the eleven becomes forty.", "hit the tip jar if you want it to keep sitting"]
+    page += ["older: the council tax leaflet, annotated at last"]
+    assert sizes(page) == [1] * 6
+    assert sizes(LINES) == [len(LINES)]
+    assert sizes([*page, *LINES]) == [1] * (6 + len(LINES))
+
+
 def test_links_are_the_mean_by_characters() -> None:
     page = Page("p", ["Home", "a" * 59, "b" * 29], extra={"link": [100, 30, 0], "title": "T"})
     joined = Lines.of(page).page

@@ -202,3 +202,11 @@ def test_names_of_files_are_not_patterns(tmp_path: Path) -> None:
     ]
     assert [page.id for page in read_pages(source) if isinstance(page, Page)] == ["x", "x", "x"]
     assert len(list(read_pages(os.fsencode(tmp_path / "b.jsonl")))) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["x.parquet.gz", "x.feather.zst"])
+def test_columns_that_are_compressed_as_a_whole_are_told(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"")
+    (error,) = read_pages(tmp_path / name)
+    assert isinstance(error, PageError)
+    assert "uncompress the file first" in error.cause

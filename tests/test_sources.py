@@ -32,6 +32,9 @@ def test_a_folder_is_its_files_in_order(folder: Path) -> None:
         ("[b-z].jsonl", ["b.jsonl"]),
         ("**/*.jsonl", ["a.jsonl", "b.jsonl", "deep/c.jsonl"]),
         ("?.jsonl", ["a.jsonl", "b.jsonl"]),
+        ("*", ["a.jsonl", "b.jsonl", "deep/c.jsonl", "deep/er/d.txt"]),
+        ("d*", ["deep/c.jsonl", "deep/er/d.txt"]),
+        ("**", ["a.jsonl", "b.jsonl", "deep/c.jsonl", "deep/er/d.txt"]),
     ],
 )
 def test_globs(folder: Path, pattern: str, found: list[str]) -> None:
@@ -55,7 +58,7 @@ def test_remote_storage(folder: Path) -> None:
     for name in ("b.jsonl", "a.jsonl"):
         memory.pipe(f"/crawl/{name}", b'{"id": "%s", "paragraphs": ["One"]}\n' % name.encode())
     assert list(expand("memory://crawl/*.jsonl")) == ["memory:///crawl/a.jsonl", "memory:///crawl/b.jsonl"]
-    for source in ("memory://crawl", "memory://crawl/*.jsonl"):
+    for source in ("memory://crawl", "memory://crawl/*.jsonl", "memory://cr*l", "memory://**/*.jsonl"):
         pages = [page for page in read_pages(source) if isinstance(page, Page)]
         assert [page.id for page in pages] == ["a.jsonl", "b.jsonl"]
     (error,) = read_pages("memory://crawl/none.jsonl")

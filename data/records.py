@@ -10,6 +10,8 @@ from pagelabel.data.spans import is_cut_from
 from pagelabel.data.streams import ReadOptions
 from pagelabel.data.text import paragraphs_of_text
 
+_GIVEN = ("labels", "scores")
+
 
 def page_of_record(record: object, default_id: str, options: ReadOptions) -> Page:
     """The page of a record with `paragraphs`, or with a text in their place, which is kept beside them. Where there are
@@ -21,6 +23,8 @@ def page_of_record(record: object, default_id: str, options: ReadOptions) -> Pag
     column = options.text_column
     if not isinstance(record, dict):
         return Page.from_record(record, default_id)
+    if not options.labelled:
+        record = {name: value for name, value in record.items() if name not in _GIVEN}
     text = record.get(column)
     if "paragraphs" in record and not (record["paragraphs"] is None and column in record):
         page = Page.from_record(record, default_id)
@@ -31,7 +35,7 @@ def page_of_record(record: object, default_id: str, options: ReadOptions) -> Pag
     if not isinstance(text, str):
         raise ValueError(f"field {column!r} should be a string, found {kind_of(text)}")
     fields = {**record, "paragraphs": paragraphs_of_text(text, options.text_mode)}
-    for name in ("labels", "scores"):
+    for name in _GIVEN:
         if name in fields and not _is_one_each(fields, name):
             del fields[name]
     return replace(Page.from_record(fields, default_id), source_field=column)

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         return None if args.format == "parquet" else make_writer(args.format, config.labels, min_score=args.min_score)
 
     with Progress(inputs) as progress:
-        options = ReadOptions(args.text_mode, args.max_page_bytes, args.text_column)
+        options = ReadOptions(args.text_mode, args.max_page_bytes, args.text_column, labelled=False)
         items = progress.watch(read_files(inputs, args.reader, options, progress.opened))
         label: Callable[[Iterable[Item]], Generator[Item, None, None]]
         if args.workers > 1:

@@ -106,6 +106,13 @@ def test_keep_and_drop_filter_records(label, source: str) -> None:  # type: igno
     assert record["dropped"] == 6
 
 
+def test_what_labels_a_record_has_does_not_count(label, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "old.jsonl").write_text('{"id": "a", "paragraphs": ["One."], "labels": ["x", "y"], "scores": "none"}\n')
+    code, out, _ = label(str(tmp_path / "old.jsonl"))
+    page = json.loads(out)
+    assert (code, len(page["labels"]), len(page["scores"])) == (0, 1, 1)
+
+
 def test_nothing_is_left_out_unless_asked(label, source: str) -> None:  # type: ignore[no-untyped-def]
     _, out, _ = label(source)
     assert [json.loads(line)["paragraphs"] for line in out.splitlines()] == [page.paragraphs for page in toy_pages(5)]

@@ -70,3 +70,12 @@ def test_a_text_that_is_none_is_refused_in_words(value: object, words: str) -> N
 def test_a_field_of_its_own_is_no_text(column: str) -> None:
     with pytest.raises(ValueError, match="is a field of its own"):
         ReadOptions(text_column=column)
+
+
+@pytest.mark.parametrize("given", [{"labels": ["news", "sport"]}, {"labels": "news"}, {"scores": [None]}])
+def test_labels_that_are_given_anew_are_no_reason_to_refuse_a_page(given: dict[str, object]) -> None:
+    record = {"paragraphs": ["One."], "kept": 1, **given}
+    with pytest.raises(ValueError, match=next(iter(given))):
+        page_of_record(record, "x", OPTIONS)
+    page = page_of_record(record, "x", ReadOptions(labelled=False))
+    assert (page.labels, page.scores, page.extra) == (None, None, {"kept": 1})

@@ -27,9 +27,9 @@ _DISCARD_BITE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What a reader is told: how text is cut into paragraphs, how many (uncompressed) bytes a page may have, which field
-    or column of a record holds its text where it has no `paragraphs`, and whether its `labels` and `scores` are read:
-    where they are given anew, wrong ones are no reason to refuse the page."""
+    """What a reader is told: how text is cut into paragraphs, how many (uncompressed) bytes a page may have, which
+    field or column of a record holds its text where it has no `paragraphs`, and whether its `labels` and `scores` are
+    read: where they are given anew, wrong ones are no reason to refuse the page."""
 
     text_mode: TextMode = "auto"
     max_page_bytes: int = MAX_PAGE_BYTES

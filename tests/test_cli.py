@@ -56,7 +56,7 @@ BAD_LINES = [
     b'{"id": "x"}',
     b'{"id": "x", "paragraphs": "one string"}',
     b'{"id": "x", "paragraphs": [1, 2]}',
-    b'{"id": "x", "paragraphs": ["a"], "scores": ["b"]}',
+    b'{"id": "x", "paragraphs": ["a"], "url": 1}',
     b"[]",
     b'{"id": {}, "paragraphs": []}',
 ]

@@ -54,6 +54,9 @@ def export_pair(
     """
     output = Path(output).resolve()
     folders = [find_bundle(name).resolve() for name in (flat, fast)]
+    for folder in folders:
+        if folder == output or (beside and folder.is_relative_to(output)):
+            raise ExportError(f"{output} is, or holds, one of the two bundles, which it would replace: choose another")
     labelers = [Labeler.load(folder) for folder in folders]
     configs = [labeler.config for labeler in labelers]
     first, second = (labeler.model for labeler in labelers)

@@ -15,7 +15,7 @@ from pagelabel.data.corpus import corpus_files
 from pagelabel.data.page import ARTICLE_LABELS, Page, PageError
 from pagelabel.data.readers import read_pages
 from pagelabel.flat import Logits
-from pagelabel.model.bundle import CONFIG, BundleConfig
+from pagelabel.model.bundle import BundleConfig, is_bundle
 from pagelabel.model.lines import Lines
 from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.pages import load_pages
@@ -80,7 +80,7 @@ def _without_folders(training: dict[str, Any]) -> dict[str, Any]:
 def new_bundle(output: Path) -> Iterator[Path]:
     """A folder to write to, renamed to `output` when all went well; an older bundle there is replaced. Raises
     ExportError where `output` is something else."""
-    if output.exists() and not (output / CONFIG).is_file():
+    if output.exists() and not is_bundle(output):
         raise ExportError(f"{output} exists and is not a bundle: choose another folder")
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))

@@ -128,6 +128,17 @@ def test_pages_that_are_held_out_are_kept_for_export(fast_config: Path, tmp_path
     assert str(tmp_path) not in json.dumps(provenance)
 
 
+def test_a_run_that_does_not_go_on_keeps_the_pages_that_it_held_out(fast_config: Path, tmp_path: Path) -> None:
+    config = load_fast_config(fast_config)
+    optim = replace(config.optim, epochs=1, evaluations=1)
+    config = replace(config, data=replace(config.data, dev=(), dev_share=0.3), optim=optim)
+    train_fast(config, tmp_path / "run")
+    held = (tmp_path / "run" / "dev.jsonl").read_bytes()
+    with pytest.raises(ValueError, match="other settings"):
+        train_fast(replace(config, data=replace(config.data, dev_share=0.6)), tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "dev.jsonl").read_bytes() == held
+
+
 @pytest.mark.parametrize(
     ("part", "values", "words"),
     [

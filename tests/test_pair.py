@@ -214,6 +214,16 @@ def test_it_may_name_bundles_beside_it(tiny_bundle: Path, fast_bundle: Path, dev
     assert check_bundle(moved / "both").problems == ()
 
 
+def test_it_does_not_take_the_place_of_its_own_parts(
+    tiny_bundle: Path, fast_bundle: Path, dev: str, tmp_path: Path
+) -> None:
+    flat = shutil.copytree(tiny_bundle, tmp_path / "b" / "flat")
+    for output, beside in ((flat, True), (flat, False), (tmp_path / "b", True)):
+        with pytest.raises(ExportError, match="one of the two bundles"):
+            export_pair(flat, fast_bundle, output, dev=[dev], beside=beside)
+    assert read_bundle(flat) == read_bundle(tiny_bundle)
+
+
 def test_training_goes_on_from_its_flat_model(pair: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     ours, theirs = (restored(folder).network.state_dict() for folder in (pair, tiny_bundle))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)

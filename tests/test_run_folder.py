@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import toy_pages
 
 from pagelabel.model.checkpoint import load_info
 from pagelabel.training.config import load_config
-from pagelabel.training.run_folder import guard, leads, processes, write_config
+from pagelabel.training.run_folder import guard, keep, leads, processes, write_config
 
 
 def test_the_first_process_keeps_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,3 +48,17 @@ def test_a_run_goes_on_in_as_many_processes(toy_config: Path, tmp_path: Path, mo
         guard(tmp_path, config, resume=True)
     write_config(tmp_path, config)
     guard(tmp_path, config, resume=True)
+
+
+def test_a_run_goes_on_with_the_pages_that_it_held_out(tmp_path: Path) -> None:
+    pages = toy_pages()
+    file = Path(keep(pages[:3], tmp_path, resume=False))
+    held = file.read_bytes()
+    assert keep(pages[:3], tmp_path, resume=True) == str(file)
+    for others in (pages[:2], pages[3:6]):
+        with pytest.raises(ValueError, match="its data has changed since"):
+            keep(others, tmp_path, resume=True)
+    assert file.read_bytes() == held
+    file.unlink()
+    keep(pages[:2], tmp_path, resume=True)
+    assert len(file.read_bytes().splitlines()) == 2

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from pagelabel.export.writing import portable
+from pagelabel.export.writing import ExportError, new_bundle, portable
 from pagelabel.training.config import load_config
 from pagelabel.training.fast_config import load_fast_config
 
@@ -45,3 +45,12 @@ def test_the_settings_of_a_run_tell_no_path_of_the_machine(
     assert data == {"train": ["train.jsonl"], "dev": ["dev.jsonl"], "corrections": "c.jsonl"}
     named = portable({"training": {**settings, "base": "all-MiniLM-L6-v2"}}, ())
     assert named["training"]["base"] == "all-MiniLM-L6-v2"
+
+
+def test_what_is_no_bundle_is_not_replaced(tmp_path: Path) -> None:
+    # A training run and a pretrained encoder have such a file, too.
+    (tmp_path / "config.json").write_text('{"seed": 1}')
+    (tmp_path / "precious").write_text("x")
+    with pytest.raises(ExportError, match="is not a bundle"), new_bundle(tmp_path):
+        pass
+    assert (tmp_path / "precious").read_text() == "x"

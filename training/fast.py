@@ -95,7 +95,6 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
         pages, held = split_by_site(pages, config.data.dev_share, config.seed)
         dev = {"dev": held}
     check_pages(pages, [page for found in dev.values() for page in found], config.data, config.labels)
-    dev_files = list(config.data.dev) or [keep(dev["dev"], output)]
     if config.augment.listings:
         pages = pages + listing_pages(pages, config.augment.listings, config.seed, config.labels)
     base = None if config.base is None else base_of(config)
@@ -111,6 +110,7 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
         state.load(stored, config)
     else:
         state.save(stored, config)
+    dev_files = list(config.data.dev) or [keep(dev["dev"], output, resume=resume)]
     unknown = range(1 + len(words.vocabulary), words.size)
     noise = Noise(config.optim.drop_words, unknown, config.augment.hide_about, config.augment.hide_links)
     started = time.time() - state.seconds

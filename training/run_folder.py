@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pagelabel.data.page import Page
-from pagelabel.data.pagefiles import write_pages
+from pagelabel.data.pagefiles import valid_pages, write_pages
 from pagelabel.data.written import replaced
 from pagelabel.training.config import TrainingConfig, same_settings
 
@@ -56,10 +56,17 @@ def write_config(output: Path, config: TrainingConfig) -> None:
         file.write(json.dumps(config.to_dict() | shared, indent=1).encode() + b"\n")
 
 
-def keep(dev: Sequence[Page], output: Path) -> str:
+def keep(dev: Sequence[Page], output: Path, *, resume: bool) -> str:
     """Write the held-out pages into the run's folder, which may be new: export fits the temperature on them and
-    measures parity."""
+    measures parity. Raises ValueError where a run that goes on held out others: it has learnt from some of these."""
     file = (output / HELD_OUT).resolve()
+    if resume and file.exists():
+        if [page.to_json() for page in valid_pages([str(file)])] != [page.to_json() for page in dev]:
+            raise ValueError(
+                f"{file}: other pages were held out when the run was started, so its data has changed since; resume "
+                "with the same, or use another folder"
+            )
+        return str(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_pages(file, dev)
     return str(file)

@@ -139,7 +139,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         )
         data = {Path(file).name: sha256(Path(file)) for file in config.data.train}
         output.mkdir(parents=True, exist_ok=True)
-        dev_files = list(config.data.dev) or [keep(dev, output)]
+        dev_files = list(config.data.dev) or [keep(dev, output, resume=resume)]
         data |= {Path(file).name: sha256(Path(file)) for file in dev_files}
         write_config(output, config)
     clock = Clock()

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import embedding
 
+from pagelabel.commands import finish
 from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import model_card
@@ -219,4 +220,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(finish("pagelabel.export.fast", main))

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from pagelabel.commands import finish
 from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import decisions, held_out, limits, opening, score_section
@@ -52,6 +53,8 @@ def export_pair(
     scores measured, on the labelled pages of `dev`. `cost` is how much macro-F1 and accuracy may be lost for speed,
     where the second is alone. Raises ExportError where the bundles are not one of each kind with the same labels.
     """
+    if not 0 <= cost <= 1:
+        raise ExportError(f"the cost should be from 0 to 1, found {cost}")
     output = Path(output).resolve()
     folders = [find_bundle(name).resolve() for name in (flat, fast)]
     for folder in folders:
@@ -196,4 +199,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(finish("pagelabel.export.pair", main))

@@ -22,6 +22,9 @@ from pagelabel.labeler import Labeler
 from pagelabel.model.encoding import Encoder
 from pagelabel.model.network import PageNetwork
 
+# One label in so many paragraphs is less than the tolerance.
+_FEW = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
@@ -49,6 +52,7 @@ class Parity:
     def failures(self, tolerance: Tolerance) -> list[str]:
         """What is out of tolerance, in words; empty when the bundle may ship."""
         out = []
+        few = "" if self.paragraphs >= _FEW else f" (of {self.paragraphs} paragraphs: more --dev pages tell it surer)"
         # Written so that NaN, which no comparison is true for, fails.
         if not self.fp32_logits <= tolerance.fp32_logits:
             out.append(f"fp32 logits differ from torch by {self.fp32_logits:.2g}, allowed {tolerance.fp32_logits:.2g}")
@@ -57,12 +61,12 @@ class Parity:
         if self.int8_agreement < tolerance.int8_agreement:
             out.append(
                 f"int8 labels agree with fp32 on {self.int8_agreement:.2%}, "
-                f"at least {tolerance.int8_agreement:.0%} needed"
+                f"at least {tolerance.int8_agreement:.0%} needed{few}"
             )
         if self.fp32_macro_f1 - self.int8_macro_f1 > tolerance.int8_macro_f1:
             out.append(
                 f"int8 macro-F1 is {self.int8_macro_f1:.4f}, fp32 {self.fp32_macro_f1:.4f}: "
-                f"more than {tolerance.int8_macro_f1} lost"
+                f"more than {tolerance.int8_macro_f1} lost{few}"
             )
         return out
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import toy_pages, write_pages
 
-from pagelabel.cli import _cleaning_up, main
+from pagelabel.cli import main
+from pagelabel.commands import cleaning_up
 
 
 @pytest.fixture
@@ -247,7 +248,7 @@ def test_cleaning_up_is_not_broken_off_by_the_next_signal() -> None:
                 signal.raise_signal(number)
                 steps.append(number)
 
-    with pytest.raises(SystemExit) as ended, _cleaning_up():
+    with pytest.raises(SystemExit) as ended, cleaning_up():
         run()
     assert ended.value.code == 128 + signal.SIGHUP
     assert len(steps) == 2

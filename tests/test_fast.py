@@ -139,6 +139,17 @@ def test_a_run_that_does_not_go_on_keeps_the_pages_that_it_held_out(fast_config:
     assert (tmp_path / "run" / "dev.jsonl").read_bytes() == held
 
 
+def test_a_run_does_not_go_on_with_other_data(fast_config: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(fast_config.parent, folder)
+    config = load_fast_config(folder / fast_config.name)
+    config = replace(config, optim=replace(config.optim, epochs=1, evaluations=1))
+    run = train_fast(config, tmp_path / "run").parent
+    write_pages(folder / "train.jsonl", toy_pages()[:12])
+    with pytest.raises(ValueError, match=r"train\.jsonl has changed since the run was started"):
+        train_fast(config, run, resume=True)
+
+
 @pytest.mark.parametrize(
     ("part", "values", "words"),
     [
@@ -147,6 +158,10 @@ def test_a_run_that_does_not_go_on_keeps_the_pages_that_it_held_out(fast_config:
         ("optim", {"class_weights": (1.0, 2.0)}, "2 numbers for 5 labels"),
         ("augment", {"swap_furniture": 7.0}, "swap_furniture should be from 0 to 1"),
         ("sizes", {"layers": 0}, "layers should be at least 1"),
+        ("sizes", {"heads": 3}, "sizes.size is 32, which is no multiple of sizes.heads, 3"),
+        ("words", {"about": ("url", "title")}, "about should be some of"),
+        ("data", {"corrections": "gone.jsonl"}, "data.corrections: gone.jsonl: no such file"),
+        ("data", {"dev": ("gone.jsonl",)}, "gone.jsonl: no such file"),
         ("data", {"train": ()}, "data.train names no files"),
     ],
 )
@@ -220,7 +235,15 @@ def test_pages_without_labels_cannot_be_exported_on(fast_checkpoint: Path, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("line", "words"), [("seed = 'x'", "seed"), ("[sizes]\nlayer = 2", "layer"), ("x = 1", "'x'")])
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("seed = 'x'", "seed"),
+        ("[sizes]\nlayer = 2", "layer"),
+        ("x = 1", "'x'"),
+        ("[data]\ntrain = ['no*.jsonl']", "no.\\.jsonl"),
+    ],
+)
 def test_a_wrong_setting_is_named(tmp_path: Path, line: str, words: str) -> None:
     (tmp_path / "c.toml").write_text(line)
     with pytest.raises(ValueError, match=rf"c\.toml.*{words}"):

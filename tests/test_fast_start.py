@@ -15,7 +15,8 @@ from pagelabel.export.fast import export_fast
 from pagelabel.model.bundle import shipped_bundle
 from pagelabel.model.features import FEATURE_NAMES, LINK_FEATURES
 from pagelabel.training.fast import train_fast
-from pagelabel.training.fast_config import load_fast_config
+from pagelabel.training.fast_config import FastSizes, WordSettings, load_fast_config
+from pagelabel.training.fast_start import settled
 from pagelabel.training.fast_state import load_fast
 from pagelabel.training.restore import restored_fast
 
@@ -34,8 +35,41 @@ def test_a_run_starts_from_another_checkpoint(fast_config: Path, fast_checkpoint
     assert (bundle / "README.md").read_text().count("python -m pagelabel.training.fast --config") == 2
     assert str(fast_checkpoint.parent) not in (bundle / "config.json").read_text()
     wider = replace(goes_on, sizes=replace(config.sizes, size=2 * config.sizes.size))
-    with pytest.raises(ValueError, match="its sizes are"):
+    with pytest.raises(ValueError, match=r"its sizes\.size is 32, the config has 64; leave it out"):
         train_fast(wider, tmp_path / "wider")
+
+
+def test_what_is_not_set_is_as_in_the_base(fast_config: Path, fast_checkpoint: Path, tmp_path: Path) -> None:
+    config = load_fast_config(fast_config)
+    alone, base = settled(config)
+    assert base is None
+    assert (alone.sizes.local, alone.sizes.dropout, alone.words.head_words) == (True, 0.1, 16)
+    other = replace(config, base=str(fast_checkpoint), words=WordSettings(links=True), sizes=FastSizes(dropout=0.3))
+    found, base = settled(other)
+    assert base is not None
+    assert found.sizes == replace(alone.sizes, dropout=0.3)
+    assert found.words == replace(alone.words, links=True, least=WordSettings().least)
+    network, words, info = load_fast(train_fast(replace(other, optim=replace(config.optim, epochs=1)), tmp_path / "on"))
+    assert network.config.dropout == 0.3
+    assert (words.config.about, words.config.join_lines) == (("title", "url"), True)
+    assert info["training"]["sizes"]["word_size"] == 16
+    with pytest.raises(ValueError, match=r"its words\.about is \('title', 'url'\), the config has \(\)"):
+        settled(replace(other, words=WordSettings(about=())))
+    with pytest.raises(ValueError, match="its labels are"):
+        settled(replace(other, labels=("body", "promo")))
+
+
+def test_a_pair_is_worth_its_fast_model(fast_bundle: Path) -> None:
+    ours, theirs = (restored_fast(shipped_bundle(name))[0].state_dict() for name in ("both", "fast"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_base_that_is_none_is_named(fast_config: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    config = load_fast_config(fast_config)
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no checkpoint of the fast model \(it has no fast\.json\)"):
+        settled(replace(config, base=str(tmp_path / "nowhere")))
+    with pytest.raises(FileNotFoundError, match="no checkpoint of the fast model, but one of 'pagelabel train'"):
+        settled(replace(config, base=str(tiny_checkpoint)))
 
 
 def test_a_run_starts_from_a_bundle_and_learns_to_read_links(
@@ -62,8 +96,8 @@ def test_a_run_starts_from_a_bundle_and_learns_to_read_links(
     assert first[:, -2:].abs().max() < 1e-4
     linked = export_fast(tmp_path / "on" / "best", tmp_path / "bundle")
     assert check_bundle(linked).problems == ()
-    with pytest.raises(ValueError, match=r"set words\.links"):
-        train_fast(replace(goes_on, base=str(linked), words=config.words), tmp_path / "without")
+    with pytest.raises(ValueError, match=r"its words\.links is True, the config has False"):
+        train_fast(replace(goes_on, base=str(linked), words=WordSettings(links=False)), tmp_path / "without")
     with pytest.raises(BundleError, match="of its own kind"):
         restored_fast(shipped_bundle("accurate"))
 
@@ -85,5 +119,5 @@ def test_a_run_starts_from_another_checkpoint_and_learns_to_read_neighbours(
     bundle = export_fast(started, tmp_path / "bundle")
     assert check_bundle(bundle).problems == ()
     assert restored_fast(bundle)[0].config == network.config
-    with pytest.raises(ValueError, match=r"set sizes\.local"):
+    with pytest.raises(ValueError, match=r"its sizes\.local is True, the config has False"):
         train_fast(replace(goes_on, base=str(bundle), sizes=alone), tmp_path / "without")

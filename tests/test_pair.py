@@ -224,6 +224,12 @@ def test_it_does_not_take_the_place_of_its_own_parts(
     assert read_bundle(flat) == read_bundle(tiny_bundle)
 
 
+@pytest.mark.parametrize("cost", [float("nan"), -0.1, 2])
+def test_a_cost_is_a_share(tiny_bundle: Path, fast_bundle: Path, dev: str, tmp_path: Path, cost: float) -> None:
+    with pytest.raises(ExportError, match="the cost should be from 0 to 1"):
+        export_pair(tiny_bundle, fast_bundle, tmp_path / "out", dev=[dev], cost=cost)
+
+
 def test_training_goes_on_from_its_flat_model(pair: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     ours, theirs = (restored(folder).network.state_dict() for folder in (pair, tiny_bundle))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)

@@ -54,6 +54,12 @@ def test_each_level_can_fail_alone(change: dict[str, float], words: str) -> None
     assert words in failure
 
 
+def test_with_few_paragraphs_it_is_told_that_more_would_help() -> None:
+    few = replace(GOOD, paragraphs=20, int8_agreement=0.95)
+    assert "(of 20 paragraphs: more --dev pages" in few.failures(Tolerance())[0]
+    assert "--dev" not in replace(few, paragraphs=20_000).failures(Tolerance())[0]
+
+
 def test_int8_may_be_better_than_fp32() -> None:
     assert replace(GOOD, int8_macro_f1=0.9).failures(Tolerance()) == []
 

@@ -1,16 +1,17 @@
 """One process keeps a run, and several learn together."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import toy_pages
+from conftest import toy_pages, write_pages
 
 from pagelabel.model.checkpoint import load_info
 from pagelabel.training.config import load_config
-from pagelabel.training.run_folder import guard, keep, leads, processes, write_config
+from pagelabel.training.run_folder import digests, guard, keep, leads, processes, write_config
 
 
 def test_the_first_process_keeps_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,13 +42,35 @@ def test_two_processes_learn_together(toy_config: Path, tmp_path: Path) -> None:
 def test_a_run_goes_on_in_as_many_processes(toy_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config(toy_config)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    write_config(tmp_path, config)
-    guard(tmp_path, config, resume=True)
+    write_config(tmp_path, config, [])
+    guard(tmp_path, config, True, [])
     monkeypatch.delenv("WORLD_SIZE")
     with pytest.raises(ValueError, match="another number of processes"):
-        guard(tmp_path, config, resume=True)
-    write_config(tmp_path, config)
-    guard(tmp_path, config, resume=True)
+        guard(tmp_path, config, True, [])
+    write_config(tmp_path, config, [])
+    guard(tmp_path, config, True, [])
+
+
+def test_a_run_goes_on_with_the_data_that_it_was_started_with(toy_config: Path, tmp_path: Path) -> None:
+    config, pages = load_config(toy_config), tmp_path / "pages"
+    pages.mkdir()
+    write_pages(pages / "a.jsonl", toy_pages()[:3])
+    write_pages(pages / "b.jsonl", toy_pages()[3:])
+    before = digests([str(pages), None, *config.data.dev])
+    assert [name for name, _ in before] == ["a.jsonl", "b.jsonl", "dev.jsonl"]
+    write_config(tmp_path, config, before)
+    guard(tmp_path, config, True, before)
+    write_pages(pages / "b.jsonl", toy_pages()[4:])
+    with pytest.raises(ValueError, match=r"^b\.jsonl has changed since the run was started"):
+        guard(tmp_path, config, True, digests([str(pages), *config.data.dev]))
+    # A run of before this was stored.
+    known = json.loads((tmp_path / "config.json").read_text())
+    del known["data_sha256"]
+    (tmp_path / "config.json").write_text(json.dumps(known))
+    guard(tmp_path, config, True, [])
+    for name in ("gone.jsonl", "gone/*.jsonl"):
+        with pytest.raises(ValueError, match=r"no such file"):
+            digests([str(tmp_path / name)])
 
 
 def test_a_run_goes_on_with_the_pages_that_it_held_out(tmp_path: Path) -> None:

@@ -78,7 +78,14 @@ def load_start(base: str, labels: Sequence[str], layers: int | None) -> Start:
             _relabel(known.network, known.labels, labels)
         return Start(known.network, known.tokenizer, known.info)
     name = resolve_base(base)
-    return Start(load_base(name, len(labels), layers=layers), load_tokenizer(name), None)
+    try:
+        return Start(load_base(name, len(labels), layers=layers), load_tokenizer(name), None)
+    except OSError as error:
+        # transformers says in ten lines what the first one tells.
+        cause = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"base {base!r}: no checkpoint, no bundle, and no encoder that can be loaded: {cause}"
+        ) from error
 
 
 def load_tokenizer(name: str) -> Tokenizer:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from math import inf
+from pathlib import Path
 from typing import Any
 
 # The least and the most that a setting may be, by its name.
@@ -35,7 +37,8 @@ def check_ranges(*parts: Any) -> None:
             value, (least, most) = getattr(part, item.name), _RANGES.get(item.name, (None, None))
             if least is None or value is None:
                 continue
-            if value < least or (most is not None and value > most):
+            # So written, it is true of nan, too.
+            if not least <= value <= (inf if most is None else most) or value == inf:
                 range_ = f"at least {least}" if most is None else f"from {least} to {most}"
                 raise ValueError(f"{item.name} should be {range_}, found {value}")
 
@@ -47,8 +50,18 @@ def check_labels(
     each, and rare ones among them (but for those that a config has which says nothing, `usual`)."""
     if len(labels) < 2 or len(set(labels)) != len(labels):
         raise ValueError(f"labels should be at least two different names, found {list(labels)}")
-    if class_weights is not None and len(class_weights) != len(labels):
-        raise ValueError(f"optim.class_weights has {len(class_weights)} numbers for {len(labels)} labels")
+    if class_weights is not None:
+        if len(class_weights) != len(labels):
+            raise ValueError(f"optim.class_weights has {len(class_weights)} numbers for {len(labels)} labels")
+        if not all(0 <= weight < inf for weight in class_weights) or not any(class_weights):
+            raise ValueError(f"optim.class_weights should be numbers from 0 on, not all 0, found {list(class_weights)}")
     unknown = set(rare) - set(labels)
     if unknown and tuple(rare) != tuple(usual):
         raise ValueError(f"augment.rare_labels names {sorted(unknown)}, which are not in labels")
+
+
+def check_files(**named: str | None) -> None:
+    """Raises ValueError that names the first of these settings whose file is not there."""
+    for name, file in named.items():
+        if file is not None and not Path(file).is_file():
+            raise ValueError(f"{name}: {file}: no such file")

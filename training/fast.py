@@ -22,18 +22,19 @@ from sklearn.metrics import accuracy_score, f1_score
 from tqdm import tqdm
 from transformers import set_seed
 
+from pagelabel.commands import finish
 from pagelabel.data.splits import split_by_site
 from pagelabel.model.hierarchical import HierarchicalNetwork
 from pagelabel.model.words import Words
 from pagelabel.training.fast_config import FastConfig, load_fast_config
-from pagelabel.training.fast_examples import Batch, Noise, Part, Rows, learn_words
+from pagelabel.training.fast_examples import Batch, Noise, Part, Rows, learn_words, word_config
 from pagelabel.training.fast_parts import epoch_parts
-from pagelabel.training.fast_start import base_of, begin
+from pagelabel.training.fast_start import begin, settled
 from pagelabel.training.fast_state import FastState, save_fast
 from pagelabel.training.listings import listing_pages
 from pagelabel.training.pages import check_pages, load_pages
 from pagelabel.training.precision import half_precision
-from pagelabel.training.run_folder import LAST, keep
+from pagelabel.training.run_folder import LAST, digests, keep
 from pagelabel.training.student import Targets, loss_of
 from pagelabel.training.wrapping import as_read
 
@@ -86,6 +87,10 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
             else f"{output}: no training run to resume there"
         )
     set_seed(config.seed)
+    config, base = settled(config)
+    data = config.data
+    files = (*data.train, *data.dev, data.corrections, config.sentences, config.probabilities, config.states)
+    learnt = digests(files)
     pages = load_pages(config.data.train, config.labels, config.data.corrections)
     if config.data.dev:
         dev = {Path(file).name.split(".")[0]: load_pages([file], config.labels) for file in config.data.dev}
@@ -97,19 +102,18 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
     check_pages(pages, [page for found in dev.values() for page in found], config.data, config.labels)
     if config.augment.listings:
         pages = pages + listing_pages(pages, config.augment.listings, config.seed, config.labels)
-    base = None if config.base is None else base_of(config)
-    words = base.words if base else learn_words(pages, config.words)
+    words = Words(base.words.vocabulary, word_config(config.words)) if base else learn_words(pages, config.words)
     targets = Targets.read(config)
-    join = config.words.join_lines
+    join = words.config.join_lines
     pages = as_read(targets.of(pages), join=join, wrap=config.augment.wrap_lines, seed=config.seed)
     rows = Rows(pages, words, config.labels, config.optim.doubt_weight)
     dev_rows = {name: Rows(as_read(found, join=join), words, config.labels, 1.0) for name, found in dev.items()}
     print(f"{len(pages)} pages, {words.size} words, {config.optim.epochs} epochs", file=sys.stderr)
     state = begin(config, words, targets.states_size, base, first_stage=not resume)
     if resume:
-        state.load(stored, config)
+        state.load(stored, config, learnt)
     else:
-        state.save(stored, config)
+        state.save(stored, config, learnt)
     dev_files = list(config.data.dev) or [keep(dev["dev"], output, resume=resume)]
     unknown = range(1 + len(words.vocabulary), words.size)
     noise = Noise(config.optim.drop_words, unknown, config.augment.hide_about, config.augment.hide_links)
@@ -135,7 +139,7 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
             if done == 1:
                 save_fast(output / LAST, state.averaged, words, {**info, LAST: True})
         state.epoch, state.seconds = epoch + 1, time.time() - started
-        state.save(stored, config)
+        state.save(stored, config, learnt)
     return output / "best"
 
 
@@ -177,4 +181,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(finish("pagelabel.training.fast", main))

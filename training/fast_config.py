@@ -15,29 +15,31 @@ from pagelabel.training.config import DataConfig, PageAugment, build, resolved
 
 @dataclass(frozen=True, slots=True)
 class WordSettings:
-    """See `pagelabel.model.words.WordConfig`; with `links` it is read how much of each paragraph lies in links,
-    with `join_lines` lines that go on are one paragraph. The vocabulary is the `most` most frequent words of the
+    """See `pagelabel.model.words.WordConfig`, which has the defaults; with `links` it is read how much of each
+    paragraph lies in links, with `join_lines` lines that go on are one paragraph. Where `base` is a trained model, what
+    is not set is as it was trained with, and so is the vocabulary. Else this is the `most` most frequent words of the
     training pages, of those that come at least `least` times."""
 
-    head_words: int = 16
-    tail_words: int = 6
-    about: tuple[str, ...] = ()
-    links: bool = False
-    join_lines: bool = False
+    head_words: int | None = None
+    tail_words: int | None = None
+    about: tuple[str, ...] | None = None
+    links: bool | None = None
+    join_lines: bool | None = None
     most: int = 30_000
     least: int = 4
 
 
 @dataclass(frozen=True, slots=True)
 class FastSizes:
-    """See `pagelabel.model.hierarchical.HierarchicalConfig`."""
+    """See `pagelabel.model.hierarchical.HierarchicalConfig`, which has the defaults, but that a new network is `local`.
+    Where `base` is a trained model, what is not set is as it was trained with."""
 
-    word_size: int = 96
-    size: int = 128
-    layers: int = 3
-    heads: int = 4
-    dropout: float = 0.1
-    local: bool = True
+    word_size: int | None = None
+    size: int | None = None
+    layers: int | None = None
+    heads: int | None = None
+    dropout: float | None = None
+    local: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ def load_fast_config(path: str | Path) -> FastConfig:
     path = Path(path)
     try:
         config: FastConfig = build(FastConfig, tomllib.loads(path.read_text(encoding="utf-8")))
+        data = resolved(config.data, path.parent)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -125,5 +128,5 @@ def load_fast_config(path: str | Path) -> FastConfig:
         sentences=place(config.sentences),
         probabilities=place(config.probabilities),
         states=place(config.states),
-        data=resolved(config.data, path.parent),
+        data=data,
     )

@@ -38,10 +38,10 @@ class Batch(NamedTuple):
 
 
 def word_config(settings: WordSettings) -> WordConfig:
-    names = feature_names(settings.links)
-    return WordConfig(
-        settings.head_words, settings.tail_words, features=names, about=settings.about, join_lines=settings.join_lines
-    )
+    """With what is not set at its default. Raises ValueError on settings that do not fit together."""
+    names = ("head_words", "tail_words", "about", "join_lines")
+    given = {name: value for name in names if (value := getattr(settings, name)) is not None}
+    return WordConfig(**given, features=feature_names(bool(settings.links)))
 
 
 def learn_words(pages: Sequence[Page], settings: WordSettings) -> Words:

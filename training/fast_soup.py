@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pagelabel.commands import finish
 from pagelabel.training.fast_start import Base, load_base, widened
 from pagelabel.training.fast_state import save_fast
 from pagelabel.training.soup import mean_of, name_of
@@ -31,7 +32,11 @@ def mean_fast(models: Sequence[Base]) -> Base:
     for other in models[:-1]:
         for what, ours, theirs in (
             ("labels", last.info["labels"], other.info["labels"]),
-            ("sizes", sizes, widened(other.network, sizes.features, sizes.local).config),
+            (
+                "sizes",
+                sizes,
+                replace(widened(other.network, sizes.features, sizes.local).config, dropout=sizes.dropout),
+            ),
             ("vocabularies", last.words.vocabulary, other.words.vocabulary),
             ("encodings", encoding, replace(other.words.config, **added)),
         ):
@@ -56,4 +61,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(finish("pagelabel.training.fast_soup", main))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch.nn import functional
 
-from pagelabel.model.bundle import CONFIG, find_bundle
-from pagelabel.model.features import FEATURE_NAMES
+from pagelabel.model.bundle import find_bundle, is_bundle
+from pagelabel.model.features import reads_links
 from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.words import WordConfig, Words
 from pagelabel.training.base import load_model
-from pagelabel.training.fast_config import FastConfig
+from pagelabel.training.checks import check_files
+from pagelabel.training.fast_config import FastConfig, FastSizes, WordSettings
 from pagelabel.training.fast_examples import word_config
 from pagelabel.training.fast_state import FastState, load_fast
 from pagelabel.training.restore import restored_fast
@@ -35,7 +36,7 @@ class Base(NamedTuple):
 def load_base(name: str | Path) -> Base:
     """A checkpoint of the fast model, or what a bundle (a folder, or `fast`) is worth as one."""
     folder = find_bundle(name)
-    return Base(*(restored_fast(folder) if (folder / CONFIG).is_file() else load_fast(folder)))
+    return Base(*(restored_fast(folder) if is_bundle(folder) else load_fast(folder)))
 
 
 def widened(network: HierarchicalNetwork, features: int, local: bool) -> HierarchicalNetwork:
@@ -57,23 +58,56 @@ def widened(network: HierarchicalNetwork, features: int, local: bool) -> Hierarc
     return out.eval()
 
 
-def base_of(config: FastConfig) -> Base:
-    """The base of a run. Raises ValueError where it is not what `config` asks for."""
-    network, words, info = load_base(str(config.base))
-    known, asked = replace(words.config, features=FEATURE_NAMES, join_lines=False), config.words
-    for name, found, expected in (
-        ("labels", tuple(info["labels"]), config.labels),
-        ("sizes", _own(network.config), _own(_sizes(config, words))),
-        ("words", known, WordConfig(asked.head_words, asked.tail_words, about=asked.about)),
-    ):
-        if found != expected:
-            raise ValueError(f"base {config.base}: its {name} are {found}, the config has {expected}")
-    return Base(network, Words(words.vocabulary, word_config(config.words)), info)
+def settled(config: FastConfig) -> tuple[FastConfig, Base | None]:
+    """The settings of a run with nothing left open, and its base, where it has one: what `config` does not set is as in
+    the base, else at its default. Raises ValueError where settings do not fit together or the base, or where a file
+    that they name is not there, and FileNotFoundError where the base is none."""
+    named = ("sentences", "probabilities", "states")
+    check_files(**{name: getattr(config, name) for name in named}, **{"data.corrections": config.data.corrections})
+    base = None if config.base is None else load_base(config.base)
+    known, network = (base.words.config, base.network.config) if base else (WordConfig(), _NEW)
+    words = {**asdict(known), "links": reads_links(known.features)}
+    out = replace(config, words=_filled(config.words, words), sizes=_filled(config.sizes, asdict(network)))
+    if base is not None:
+        _check_base(out, base)
+    word_config(out.words)
+    size, heads = out.sizes.size, out.sizes.heads
+    if size is not None and heads and size % heads:
+        raise ValueError(f"sizes.size is {size}, which is no multiple of sizes.heads, {heads}")
+    return out, base
 
 
-def _own(sizes: HierarchicalConfig) -> HierarchicalConfig:
-    """Without what can be added to a network that is trained."""
-    return replace(sizes, features=0, local=False)
+_Settings = TypeVar("_Settings", WordSettings, FastSizes)
+# Sizes that a config need not name, without those that follow from words and labels.
+_NEW = HierarchicalConfig(0, 0, local=True)
+# What a network that is trained has for good.
+_FIXED = {"words": ("head_words", "tail_words", "about"), "sizes": ("word_size", "size", "layers", "heads")}
+
+
+def _filled(settings: _Settings, known: dict[str, Any]) -> _Settings:
+    """`settings` with what is not set (None) as in `known`."""
+    return replace(settings, **{f.name: known[f.name] for f in fields(settings) if getattr(settings, f.name) is None})
+
+
+def _check_base(config: FastConfig, base: Base) -> None:
+    """Raises ValueError where a run cannot go on from its base with these settings."""
+    labels = tuple(base.info["labels"])
+    if labels != config.labels:
+        raise ValueError(f"base {config.base}: its labels are {list(labels)}, the config has {list(config.labels)}")
+    found = {"words": base.words.config, "sizes": base.network.config}
+    pairs = [
+        (f"{part}.{name}", getattr(found[part], name), getattr(getattr(config, part), name))
+        for part, names in _FIXED.items()
+        for name in names
+    ]
+    # These can be learnt later, but not be unlearnt.
+    if reads_links(base.words.config.features):
+        pairs.append(("words.links", True, config.words.links))
+    if base.network.config.local:
+        pairs.append(("sizes.local", True, config.sizes.local))
+    for key, known, asked in pairs:
+        if asked != known:
+            raise ValueError(f"base {config.base}: its {key} is {known}, the config has {asked}; leave it out there")
 
 
 def _sizes(config: FastConfig, words: Words) -> HierarchicalConfig:

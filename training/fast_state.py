@@ -14,10 +14,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from pagelabel.model.checkpoint import is_checkpoint
 from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.words import WordConfig, Words
 from pagelabel.training.config import same_settings
 from pagelabel.training.fast_config import FastConfig
+from pagelabel.training.run_folder import Digests, check_digests
 
 _WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
 
@@ -40,7 +42,12 @@ def save_fast(folder: Path, network: HierarchicalNetwork, words: Words, info: di
 
 
 def load_fast(folder: str | Path) -> tuple[HierarchicalNetwork, Words, dict[str, Any]]:
-    record = json.loads((Path(folder) / _CONFIG).read_text(encoding="utf-8"))
+    """Network, vocabulary and `info` of a checkpoint. Raises FileNotFoundError where `folder` is none."""
+    file = Path(folder) / _CONFIG
+    if not file.is_file():
+        known = ", but one of 'pagelabel train'" if is_checkpoint(folder) else f" (it has no {_CONFIG})"
+        raise FileNotFoundError(f"{folder}: no checkpoint of the fast model{known}")
+    record = json.loads(file.read_text(encoding="utf-8"))
     network = HierarchicalNetwork(HierarchicalConfig(**record["sizes"]))
     network.load_state_dict(load_file(str(Path(folder) / _WEIGHTS)))
     network.eval()
@@ -61,7 +68,7 @@ class FastState:
     best: float = -1.0
     seconds: float = 0.0
 
-    def save(self, file: Path, config: FastConfig) -> None:
+    def save(self, file: Path, config: FastConfig, data: Digests) -> None:
         """Written whole or not at all."""
         tensors = {name: tensor.detach().clone() for name, tensor in self._weights()}
         for i, values in self.optimizer.state_dict()["state"].items():
@@ -71,11 +78,12 @@ class FastState:
         done = {"epoch": self.epoch, "step": self.step, "best": self.best, "seconds": self.seconds}
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.with_name(f"{file.name}.tmp{os.getpid()}")
-        save_file(tensors, str(temporary), {"config": json.dumps(config.to_dict()), "done": json.dumps(done)})
+        told = {"config": config.to_dict(), "done": done, "data": data}
+        save_file(tensors, str(temporary), {name: json.dumps(value) for name, value in told.items()})
         temporary.rename(file)
 
-    def load(self, file: Path, config: FastConfig) -> None:
-        """Raises ValueError where the run was begun with other settings."""
+    def load(self, file: Path, config: FastConfig, data: Digests) -> None:
+        """Raises ValueError where the run was begun with other settings or data."""
         with safe_open(str(file), framework="pt") as stored:
             metadata = stored.metadata()
             settings = json.loads(metadata["config"])
@@ -85,6 +93,7 @@ class FastState:
                 raise ValueError(
                     f"{file}: the run was started with other settings; resume with those, or use another folder"
                 )
+            check_digests(json.loads(metadata.get("data", "null")), data)
             with torch.no_grad():
                 for name, weight in self._weights():
                     weight.copy_(stored.get_tensor(name))

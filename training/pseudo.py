@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from pagelabel.commands import finish
 from pagelabel.data.page import ARTICLE_LABELS, Page
 from pagelabel.data.pagefiles import valid_pages, write_pages
 from pagelabel.labeler import Labeler
@@ -89,4 +90,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(finish("pagelabel.training.pseudo", main))

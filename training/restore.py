@@ -61,10 +61,12 @@ def restored(folder: str | Path) -> Checkpoint:
 
 
 def restored_fast(folder: str | Path) -> tuple[HierarchicalNetwork, Words, dict[str, Any]]:
-    """The network, vocabulary and checkpoint's `info` that the bundle of a fast model in `folder` is worth. Raises
-    BundleError for another bundle."""
+    """The network, vocabulary and checkpoint's `info` that the bundle of a fast model in `folder` is worth, or that of
+    a pair's second. Raises BundleError for another bundle."""
     folder = Path(folder)
     config = read_bundle(folder)
+    if isinstance(config.encoding, Pair):
+        return restored_fast(folder / config.encoding.parts[1])
     if not isinstance(config.encoding, WordConfig):
         raise BundleError(f"{folder}: a {config.network} model; the fast model goes on from bundles of its own kind")
     info: dict[str, Any] = config.provenance.get("checkpoint") or {}

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pagelabel.data.page import Page
+from pagelabel.data.page import Page, PageError
 from pagelabel.data.pagefiles import valid_pages, write_pages
+from pagelabel.data.sources import expand
 from pagelabel.data.written import replaced
+from pagelabel.model.bundle import sha256
 from pagelabel.training.config import TrainingConfig, same_settings
 
 _CONFIG = "config.json"
-_PROCESSES = "processes"
+_PROCESSES, _DATA = "processes", "data_sha256"
+
+Digests = list[list[str]]
+"""Name and sha256 of each file that a run learns from, in the order of its config."""
 # The pages that are held out where the config names none.
 HELD_OUT = "dev.jsonl"
 LAST = "last"
@@ -31,8 +36,30 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def guard(output: Path, config: TrainingConfig, resume: bool) -> None:
-    """A run's folder holds one run: another config, or a second start without `resume`, is refused."""
+def digests(files: Iterable[str | None]) -> Digests:
+    """Of those that are named, and of the files of folders. Raises ValueError where one is not there."""
+    found = []
+    for named in filter(None, files):
+        for file in expand(named):
+            if isinstance(file, PageError) or not Path(file).is_file():
+                raise ValueError(
+                    f"{named}: no such file; data that is not shipped must be put there (see README, Train)"
+                )
+            found.append([Path(file).name, sha256(Path(file))])
+    return found
+
+
+def check_digests(stored: Digests | None, found: Digests) -> None:
+    """Raises ValueError where a run goes on with other data than it was started with; an older one does not tell."""
+    changed = None if stored is None else next((name for name, _ in (row for row in found if row not in stored)), None)
+    if changed is not None:
+        raise ValueError(
+            f"{changed} has changed since the run was started; resume with the same data, or use another folder"
+        )
+
+
+def guard(output: Path, config: TrainingConfig, resume: bool, data: Digests) -> None:
+    """A run's folder holds one run: another config, other data, or a second start without `resume`, is refused."""
     file = output / _CONFIG
     if file.exists():
         if not resume:
@@ -41,19 +68,21 @@ def guard(output: Path, config: TrainingConfig, resume: bool) -> None:
         stored = json.loads(file.read_text(encoding="utf-8"))
         if stored.pop(_PROCESSES, 1) != processes():
             raise ValueError(f"{file}: the run was started with another number of processes; resume with as many")
+        known = stored.pop(_DATA, None)
         if not same_settings(stored, config):
             raise ValueError(
                 f"{file}: the run was started with other settings; resume with those, or use another folder"
             )
+        check_digests(known, data)
     elif resume:
         raise ValueError(f"{output}: no training run to resume there")
 
 
-def write_config(output: Path, config: TrainingConfig) -> None:
-    """What decides the run: its config, and how many processes share a step, where it is more than one."""
-    shared = {_PROCESSES: processes()} if processes() > 1 else {}
+def write_config(output: Path, config: TrainingConfig, data: Digests) -> None:
+    """What decides the run: its config, its data, and how many processes share a step, where it is more than one."""
+    others = {_DATA: data} | ({_PROCESSES: processes()} if processes() > 1 else {})
     with replaced(output / _CONFIG) as file:
-        file.write(json.dumps(config.to_dict() | shared, indent=1).encode() + b"\n")
+        file.write(json.dumps(config.to_dict() | others, indent=1).encode() + b"\n")
 
 
 def keep(dev: Sequence[Page], output: Path, *, resume: bool) -> str:

@@ -24,6 +24,7 @@ import torch
 from tqdm import tqdm
 from transformers import AutoModel
 
+from pagelabel.commands import finish
 from pagelabel.data.pagefiles import valid_pages
 from pagelabel.model.hierarchical import ParagraphReader
 from pagelabel.model.words import WordConfig, Words
@@ -149,4 +150,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(finish("pagelabel.training.sentences", main))

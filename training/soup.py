@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from pagelabel.commands import finish
 from pagelabel.model.checkpoint import Checkpoint, save_checkpoint
 from pagelabel.training.base import load_model
 from pagelabel.training.run_folder import LAST
@@ -87,4 +88,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(finish("pagelabel.training.soup", main))

@@ -28,6 +28,7 @@ from safetensors.numpy import save_file
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from pagelabel.commands import finish
 from pagelabel.data.page import Page
 from pagelabel.model.checkpoint import Checkpoint
 from pagelabel.model.encoding import Encoder
@@ -157,4 +158,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(finish("pagelabel.training.teacher", main))

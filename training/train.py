@@ -15,12 +15,12 @@ from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from pagelabel.data.splits import split_by_site
-from pagelabel.model.bundle import sha256
 from pagelabel.model.checkpoint import Checkpoint, save_checkpoint
 from pagelabel.model.encoding import Encoder, EncodingConfig
 from pagelabel.model.features import feature_names
 from pagelabel.training.base import load_start
 from pagelabel.training.callbacks import Clock, Patience, Reporter
+from pagelabel.training.checks import check_files
 from pagelabel.training.config import TrainingConfig
 from pagelabel.training.dropout import share_dropout
 from pagelabel.training.examples import (
@@ -34,7 +34,7 @@ from pagelabel.training.examples import (
 from pagelabel.training.listings import listing_pages
 from pagelabel.training.pages import check_pages, load_pages, one_view
 from pagelabel.training.precision import compile_network, half_precision
-from pagelabel.training.run_folder import commit, guard, keep, last_state, leads, processes, write_config
+from pagelabel.training.run_folder import commit, digests, guard, keep, last_state, leads, processes, write_config
 from pagelabel.training.wrapping import as_read
 
 _METRIC = "eval_macro_f1"
@@ -102,11 +102,19 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     each takes `batch_windows` windows a step. Raises ValueError on data or settings that do not fit.
     """
     output = Path(output)
+    check_files(**{"data.corrections": config.data.corrections})
+    data = digests([*config.data.train, *config.data.dev, config.data.corrections])
     if leads():
-        guard(output, config, resume)
+        guard(output, config, resume, data)
     if config.optim.threads:
         torch.set_num_threads(config.optim.threads)
     set_seed(config.seed)
+    start = load_start(config.base, config.labels, config.layers)
+    network, tokenizer = start.network, start.tokenizer
+    encoding = _encoding(config, tokenizer, start.info)
+    positions = network.encoder.config.max_position_embeddings
+    if encoding.window_tokens > positions:
+        raise ValueError(f"encoding.window_tokens is {encoding.window_tokens}, the encoder has {positions} positions")
     pages = load_pages(config.data.train, config.labels, config.data.corrections)
     if config.data.dev:
         dev = load_pages(config.data.dev, config.labels)
@@ -115,15 +123,9 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     check_pages(pages, dev, config.data, config.labels)
     if config.augment.listings:
         pages = pages + listing_pages(pages, config.augment.listings, config.seed, config.labels)
-    start = load_start(config.base, config.labels, config.layers)
-    network, tokenizer = start.network, start.tokenizer
     share_dropout(network.encoder, config.optim.dropout)
     if config.optim.compile:
         compile_network(network, network.encoder)
-    encoding = _encoding(config, tokenizer, start.info)
-    positions = network.encoder.config.max_position_embeddings
-    if encoding.window_tokens > positions:
-        raise ValueError(f"encoding.window_tokens is {encoding.window_tokens}, the encoder has {positions} positions")
     network.widen(len(encoding.features))
     encoder = Encoder(tokenizer, encoding)
     pages = as_read(pages, join=encoding.join_lines, wrap=config.augment.wrap_lines, seed=config.seed)
@@ -137,11 +139,9 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
             f"{sum(example.tokens for example in plan)} tokens",
             file=sys.stderr,
         )
-        data = {Path(file).name: sha256(Path(file)) for file in config.data.train}
         output.mkdir(parents=True, exist_ok=True)
         dev_files = list(config.data.dev) or [keep(dev, output, resume=resume)]
-        data |= {Path(file).name: sha256(Path(file)) for file in dev_files}
-        write_config(output, config)
+        write_config(output, config, data)
     clock = Clock()
     trainer = PageTrainer(
         config,
@@ -167,7 +167,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         "encoder": network.encoder.config.to_dict(),
         "start": start.info,
         "training": config.to_dict(),
-        "data": data,
+        "data": dict(data + digests(dev_files)),
         "dev": dev_files,
         "pages": {"train": len(pages), "dev": len(dev)},
         "metrics": best,

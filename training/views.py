@@ -22,6 +22,7 @@ import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingClassifier
 from tqdm import tqdm
 
+from pagelabel.commands import finish
 from pagelabel.data.page import Page
 from pagelabel.data.pagefiles import valid_pages, write_pages
 from pagelabel.model.features import FEATURE_NAMES, page_features
@@ -131,4 +132,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(finish("pagelabel.training.views", main))

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pagelabel.data.page import Page, PageError
 from pagelabel.data.written import replaced
 from pagelabel.outputs import Writer
 from pagelabel.sinks import open_sink
 from pagelabel.workers import LABELLING
+
+try:
+    import fcntl
+except ModuleNotFoundError:
+    fcntl = None  # type: ignore[assignment]
 
 _RUN = "run.json"
 
@@ -29,11 +34,11 @@ class ShardedRun:
     each that had any the errors (`part-00000.errors.jsonl`). `run.json` holds the settings.
 
     A shard gets its name when it is on the disk; its errors get theirs before. So the shards that are there are right,
-    whenever and however the run before was ended.
+    whenever and however the run before was ended. One process at a time writes it.
     """
 
     def __init__(self, folder: Path, suffix: str, shard_pages: int, settings: dict[str, Any]) -> None:
-        """Begin a run, or go on with it. Raises RunError where `folder` holds another one."""
+        """Begin a run, or go on with it. Raises RunError where `folder` holds another one, or is being written to."""
         self.folder, self._suffix, self.shard_pages = folder, suffix, shard_pages
         settings = {"shard_pages": shard_pages, **settings}
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,6 +50,7 @@ class ShardedRun:
         else:
             with replaced(file) as out:
                 out.write((json.dumps(settings, indent=1) + "\n").encode())
+        self._held = _hold(file)
         # What a run that was killed had begun.
         for leftover in folder.glob(".*.tmp*"):
             leftover.unlink(missing_ok=True)
@@ -65,7 +71,17 @@ class ShardedRun:
         Raises RunError where other items of those shards can be read than could be then: what is skipped would not be
         what is written.
         """
-        stream = iter(items)
+        with self._held:
+            return self._write(iter(items), label, make_writer, change, report)
+
+    def _write(
+        self,
+        stream: Iterator[Item],
+        label: Callable[[Iterable[Item]], Generator[Item, None, None]],
+        make_writer: Callable[[], Writer | None],
+        change: Callable[[Page], Page],
+        report: Callable[[PageError], None],
+    ) -> tuple[int, int]:
         passed = errors = 0
         found: list[PageError]
         for number in range(self.done):
@@ -137,6 +153,23 @@ class ShardedRun:
 
     def _errors(self, number: int) -> Path:
         return self.folder / f"part-{number:05}.errors.jsonl"
+
+
+def _hold(file: Path) -> BinaryIO:
+    """The open file, which no other process holds until it is closed or this process ends, however it does: two that
+    write one run would take each other's half shards for leftovers. Raises RunError where another one holds it."""
+    held = file.open("rb")
+    # Windows has none.
+    if fcntl is not None:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.close()
+            raise RunError(f"{file.parent}: another process writes this run: wait, or choose another folder") from None
+        except OSError:
+            # Some network file systems know no locks; what was written there without them still can be.
+            pass
+    return held
 
 
 def _only_leftovers(folder: Path) -> bool:

@@ -156,6 +156,29 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_one_process_at_a_time_writes_a_run(
+    tiny_bundle: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "many.jsonl").write_bytes(source.read_bytes() * 20)
+    folder = tmp_path / "out"
+    run = command(tiny_bundle, tmp_path / "many.jsonl", folder)
+    with subprocess.Popen([sys.executable, "-m", "pagelabel", *run], stderr=subprocess.DEVNULL) as first:
+        while not (folder / "part-00001.jsonl").exists():
+            assert first.poll() is None
+            time.sleep(0.02)
+        first.send_signal(signal.SIGSTOP)
+        begun = content(folder)
+        assert main(run) == 1
+        assert "another process writes this run" in capsys.readouterr().err
+        assert content(folder) == begun
+        first.send_signal(signal.SIGCONT)
+        assert first.wait(timeout=60) == 1
+    assert len(list(folder.glob("part-?????.jsonl"))) == 20 * 248 // 40
+    # What has ended holds it no longer.
+    assert main(run) == 1
+    assert "124 shard(s) are there already" in capsys.readouterr().err
+
+
 def test_a_full_disk_leaves_no_half_file(tiny_bundle: Path, source: Path, tmp_path: Path) -> None:
     run = command(tiny_bundle, source, tmp_path / "out")
     # The largest file that the process may write: the kernel refuses what is beyond it, as a full disk does.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from itertools import chain, count, islice
 from pathlib import Path
@@ -72,44 +72,35 @@ class ShardedRun:
         what is written.
         """
         with self._held:
-            return self._write(iter(items), label, make_writer, change, report)
-
-    def _write(
-        self,
-        stream: Iterator[Item],
-        label: Callable[[Iterable[Item]], Generator[Item, None, None]],
-        make_writer: Callable[[], Writer | None],
-        change: Callable[[Page], Page],
-        report: Callable[[PageError], None],
-    ) -> tuple[int, int]:
-        passed = errors = 0
-        found: list[PageError]
-        for number in range(self.done):
-            # One page at a time: a shard of them may be too much for the memory.
-            found = []
-            for item in islice(stream, self.shard_pages):
-                passed += 1
-                if isinstance(item, PageError):
-                    found.append(item)
-            errors += self._check_errors(number, found)
-        pages = passed - errors
-        with closing(label(stream)) as labelled:
-            for number in count(self.done):
-                first = next(labelled, None)
-                if first is None:
-                    break
+            stream = iter(items)
+            passed = errors = 0
+            found: list[PageError]
+            for number in range(self.done):
+                # One page at a time: a shard of them may be too much for the memory.
                 found = []
-                with open_sink(self._shard(number), make_writer()) as sink:
-                    for item in chain([first], islice(labelled, self.shard_pages - 1)):
-                        if isinstance(item, PageError):
-                            found.append(item)
-                            report(item)
-                        else:
-                            sink.write(change(item))
-                            pages += 1
-                    self._keep(number, found)
-                errors += len(found)
-        return pages, errors
+                for item in islice(stream, self.shard_pages):
+                    passed += 1
+                    if isinstance(item, PageError):
+                        found.append(item)
+                errors += self._check_errors(number, found)
+            pages = passed - errors
+            with closing(label(stream)) as labelled:
+                for number in count(self.done):
+                    first = next(labelled, None)
+                    if first is None:
+                        break
+                    found = []
+                    with open_sink(self._shard(number), make_writer()) as sink:
+                        for item in chain([first], islice(labelled, self.shard_pages - 1)):
+                            if isinstance(item, PageError):
+                                found.append(item)
+                                report(item)
+                            else:
+                                sink.write(change(item))
+                                pages += 1
+                        self._keep(number, found)
+                    errors += len(found)
+            return pages, errors
 
     def _check(self, file: Path, settings: dict[str, Any]) -> None:
         try:

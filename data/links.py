@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 # Two of the code points that Unicode sets aside for use within a program.
 _START, _END = "\ufdd0", "\ufdd1"
 _MARKS = re.compile(f"[{_START}{_END}]")
+_ONE_LINK = re.compile(f"\\s*{_START}([^{_START}{_END}]+){_END}\\s*")
 # A start tag ends at the first ">" that is in no quoted value; none goes beyond the next "<" elsewhere, which keeps
 # hostile HTML linear. To look for "href" in each tag that is found takes a fifth of the time that looking for it in the
 # pattern takes.
@@ -52,6 +53,15 @@ def without_marks(texts: Iterable[str]) -> Iterator[tuple[str, int]]:
     linked = False
     left = 0
     for text in texts:
+        # Nearly all texts hold no link, or are one: a third of the time of counting.
+        if not linked:
+            if _START not in text and _END not in text:
+                yield text, 0
+                continue
+            if whole := _ONE_LINK.fullmatch(text):
+                left = _MOST
+                yield unmarked(text), 0 if whole[1].isspace() else 100
+                continue
         counts = [0, 0]
         start = 0
         if linked and text:

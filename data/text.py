@@ -86,7 +86,7 @@ def clean(text: str) -> str:
 
     C1 controls are what a wrong decoding made of typographic marks, quotation marks above all: they are turned back.
     """
-    if _C1.search(text):
+    if not text.isascii() and _C1.search(text):
         text = _C1.sub(_cp1252, _TWICE_ENCODED.sub(_decoded_again, text))
     text = " ".join(text.split())
     if text.isprintable():
@@ -110,7 +110,10 @@ def decode(data: bytes, declared: str | None = None) -> str:
         return data.decode(encoding_of_nuls, "replace")
     # ISO-2022-JP is seven-bit: only its escapes tell it from ASCII.
     if b"\x1b$" not in data or not data.isascii():
-        text = data.decode("utf-8", "replace")
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            text = data.decode("utf-8", "replace")
         if _mostly_utf8(data, text):
             return text
     start = data[:8192]

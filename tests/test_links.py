@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pagelabel.data.html import page_of_html
@@ -49,6 +49,8 @@ def test_marks_are_in_no_text() -> None:
     assert (page.title, page.paragraphs) == ("a <a href=/x>b</a>", ["cd"])
 
 
+@example([(" ", False), ("a", True), (" ", False)])
+@example([("  ", True)])
 @given(st.lists(st.tuples(st.text("ab \ufdd0\ufdd1"), st.booleans()), max_size=8))
 def test_counts_of_any_text(parts: list[tuple[str, bool]]) -> None:
     html = "".join(f"<a href=x>{text}</a>" if link else text for text, link in parts)

@@ -11,15 +11,17 @@ import pytest
 from pagelabel.cli import _parser
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+FILES = [ROOT / "README.md", ROOT / "training" / "README.md"]
+README = FILES[0].read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def commands() -> list[list[str]]:
-    lines = [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()]
+    texts = "\n".join(file.read_text(encoding="utf-8") for file in FILES)
+    lines = [line for block in blocks("sh", texts) for line in block.replace("\\\n", " ").splitlines()]
     parts = [part for line in lines for part in re.split(r"&&|\|", line)]
     found = [shlex.split(part, comments=True) for part in parts]
     return [words[1:] for words in found if words and Path(words[0]).name == "pagelabel"]
@@ -49,6 +51,8 @@ def test_every_verb_is_in_the_readme() -> None:
     assert [verb for verb in verbs if f"pagelabel {verb}" not in README] == []
 
 
-def test_files_that_the_readme_names_are_there() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", README)
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.parent.name)
+def test_files_that_it_names_are_there(file: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", file.read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (file.parent / link).exists()] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pagelabel.data.page import PageError
@@ -14,13 +14,19 @@ from pagelabel.data.streams import why_unreadable
 _GLOB = frozenset("*?[")
 _THROUGH = "**"
 
+RUN, ERRORS = "run.json", ".errors.jsonl"
+"""What a run of `pagelabel label` keeps of itself beside its shards, `part-00000…`."""
+# What Spark keeps beside its data, and where it puts what is not done.
+_MARKS, _UNDONE = ("_SUCCESS", "_started_", "_committed_"), "_temporary"
+
 
 def expand(source: str) -> Iterator[str | PageError]:
     """The files that `source` means, in an order that is always the same.
 
-    A file or "-" is itself; a folder is its files, those of folders in it too; a name with `*`, `?` or `[…]` is what it
-    matches, folders too (with `**`, which goes through them, files alone); `s3://…`, `gs://…`, `https://…` and what
-    else fsspec knows may be any of these.
+    A file or "-" is itself; a folder is its files, those of folders in it too (but not hidden ones, nor what Spark and
+    a run of `pagelabel label` keep beside their data); a name with `*`, `?` or `[…]` is what it matches, folders too
+    (with `**`, which goes through them, files alone); `s3://…`, `gs://…`, `https://…` and what else fsspec knows may be
+    any of these.
     What means no file at all yields a PageError.
     """
     if source == "-":
@@ -114,10 +120,10 @@ def _expand_remote(source: str) -> Iterator[str | PageError]:
         filesystem, path = _filesystem(source)
         if _GLOB.intersection(path):
             matched = sorted(filesystem.glob(path))
-            files = [[name] if filesystem.isfile(name) else filesystem.find(name) for name in matched]
+            files = [[name] if filesystem.isfile(name) else _found(filesystem, name) for name in matched]
             found = [name for some in files for name in some if _THROUGH not in path or some == [name]]
         elif filesystem.isdir(path):
-            found = filesystem.find(path)
+            found = _found(filesystem, path)
         else:
             yield source
             return
@@ -128,6 +134,28 @@ def _expand_remote(source: str) -> Iterator[str | PageError]:
     yield from names
     if not names:
         yield PageError(source, "", "matches no file")
+
+
+def _found(filesystem: Any, folder: str) -> list[str]:
+    """The files of a folder that hold data."""
+    by_place: dict[str, list[str]] = {}
+    for path in filesystem.find(folder):
+        place, _, name = path.rpartition("/")
+        if all(map(_is_data_folder, place.removeprefix(folder).split("/"))):
+            by_place.setdefault(place, []).append(name)
+    return [f"{place}/{name}" for place, names in by_place.items() for name in _data(names)]
+
+
+def _data(names: Sequence[str]) -> list[str]:
+    """Of the files of a folder those that hold data."""
+    names = [name for name in names if not name.startswith((".", *_MARKS))]
+    if RUN in names and any(name.startswith("part-00000") for name in names):
+        names = [name for name in names if name != RUN and not name.endswith(ERRORS)]
+    return names
+
+
+def _is_data_folder(name: str) -> bool:
+    return not name.startswith((".", _UNDONE))
 
 
 def _folder(folder: str) -> Iterator[str | PageError]:
@@ -141,8 +169,8 @@ def _folder(folder: str) -> Iterator[str | PageError]:
             folders.clear()
             continue
         seen.add((known.st_dev, known.st_ino))
-        folders.sort()
-        for name in sorted(files):
+        folders[:] = sorted(filter(_is_data_folder, folders))
+        for name in sorted(_data(files)):
             empty = False
             path = os.path.join(place, name)
             if os.path.exists(path) and not os.path.isfile(path):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pagelabel.data.page import Page, PageError
+from pagelabel.data.sources import ERRORS, RUN
 from pagelabel.data.written import replaced
 from pagelabel.outputs import Writer
 from pagelabel.sinks import open_sink
@@ -19,8 +20,6 @@ try:
     import fcntl
 except ModuleNotFoundError:
     fcntl = None  # type: ignore[assignment]
-
-_RUN = "run.json"
 
 Item = Page | PageError
 
@@ -42,7 +41,7 @@ class ShardedRun:
         self.folder, self._suffix, self.shard_pages = folder, suffix, shard_pages
         settings = {"shard_pages": shard_pages, **settings}
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder / _RUN
+        file = folder / RUN
         if file.exists():
             self._check(file, settings)
         elif any(folder.iterdir()) and not _only_leftovers(folder):
@@ -143,7 +142,7 @@ class ShardedRun:
         return self.folder / f"part-{number:05}{self._suffix}"
 
     def _errors(self, number: int) -> Path:
-        return self.folder / f"part-{number:05}.errors.jsonl"
+        return self.folder / f"part-{number:05}{ERRORS}"
 
 
 def _hold(file: Path) -> BinaryIO:
@@ -165,4 +164,4 @@ def _hold(file: Path) -> BinaryIO:
 
 def _only_leftovers(folder: Path) -> bool:
     """Whether a run was killed before it had written its settings."""
-    return all(path.name.startswith(f".{_RUN}.tmp") for path in folder.iterdir())
+    return all(path.name.startswith(f".{RUN}.tmp") for path in folder.iterdir())

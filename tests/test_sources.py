@@ -25,6 +25,31 @@ def test_a_folder_is_its_files_in_order(folder: Path) -> None:
     assert names(str(folder), folder) == ["a.jsonl", "b.jsonl", "deep/c.jsonl", "deep/er/d.txt"]
 
 
+KEPT = ("part-00000.jsonl", "part-00001.jsonl", "_notes.txt", "in/run.json", "in/x.errors.jsonl")
+BESIDE = (
+    *("_SUCCESS", ".part-00000.crc", ".DS_Store", "_temporary/0/part-00001.jsonl", "_committed_71", ".git/config.txt"),
+    *("run.json", "part-00000.errors.jsonl", ".part-00002.jsonl.tmp71"),
+)
+
+
+def test_what_is_kept_beside_data_is_none(tmp_path: Path) -> None:
+    for name in (*KEPT, *BESIDE):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("One")
+    assert sorted(names(str(tmp_path), tmp_path)) == sorted(KEPT)
+    # What is named itself is read.
+    for name in BESIDE:
+        assert names(str(tmp_path / name), tmp_path) == [name]
+
+
+def test_what_is_kept_beside_data_is_none_in_remote_storage_either() -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    for name in (*KEPT, *BESIDE):
+        memory.pipe(f"/.lake/{name}", b"One")
+    for source in ("memory://.lake", "memory://.l*e"):
+        assert sorted(map(str, expand(source))) == sorted(f"memory:///.lake/{name}" for name in KEPT)
+
+
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [

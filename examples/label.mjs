@@ -8,7 +8,6 @@
  */
 
 import { readFile } from "node:fs/promises";
-import { createInterface } from "node:readline";
 
 import { Labeler } from "./pagelabel.mjs";
 
@@ -20,8 +19,15 @@ if (!folder || ![undefined, "--check", "--encode"].includes(option)) {
 const ort = option === "--encode" ? undefined : await import("onnxruntime-node");
 const labeler = await Labeler.load((name) => readFile(`${folder}/${name}`), ort);
 
+/** Node's readline would end a line at U+2028, too, which may stand in JSON. */
 async function* lines() {
-  for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) if (line.trim()) yield line;
+  let rest = "";
+  for await (const chunk of process.stdin.setEncoding("utf8")) {
+    const found = (rest + chunk).split("\n");
+    rest = found.pop();
+    yield* found.filter((line) => line.trim());
+  }
+  if (rest.trim()) yield rest;
 }
 
 /** Ids, lines and features have to be the same, and 97% of the labels: those of the reference are of fp32. */

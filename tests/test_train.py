@@ -23,6 +23,7 @@ from pagelabel.training.config import (
     load_config,
 )
 from pagelabel.training.examples import IGNORED
+from pagelabel.training.run_folder import digests
 from pagelabel.training.train import PageTrainer, train
 
 
@@ -61,7 +62,11 @@ def test_the_best_weights_of_the_run_are_kept(tiny_checkpoint: Path) -> None:
 def test_the_settings_are_stored_with_run_and_checkpoint(tiny_checkpoint: Path, toy_config: Path) -> None:
     settings = json.loads(json.dumps(load_config(toy_config).to_dict()))
     assert load_info(tiny_checkpoint)["training"] == settings
-    assert json.loads((tiny_checkpoint.parent / "config.json").read_text(encoding="utf-8")) == settings
+    stored = json.loads((tiny_checkpoint.parent / "config.json").read_text(encoding="utf-8"))
+    assert stored.pop("data_sha256") == digests(
+        [str(toy_config.with_name(f"{name}.jsonl")) for name in ("train", "dev")]
+    )
+    assert stored == settings
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(
@@ -139,15 +144,27 @@ def test_missing_pages_are_named(short: TrainingConfig, tmp_path: Path) -> None:
 def test_a_run_that_could_not_start_leaves_its_folder_free(short: TrainingConfig, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no such file"):
         train(replace(short, data=DataConfig(train=("gone.jsonl",))), tmp_path / "run")
-    (tmp_path / "pages").mkdir()
-    write_pages(tmp_path / "pages" / "a.jsonl", toy_pages())
-    with pytest.raises(OSError, match="pages"):
-        train(replace(short, data=replace(short.data, train=(str(tmp_path / "pages"),))), tmp_path / "run")
+    unlabelled = write_pages(tmp_path / "unlabelled.jsonl", [Page("p", ["One"])])
+    with pytest.raises(ValueError, match="has no labels"):
+        train(replace(short, data=replace(short.data, train=(unlabelled,))), tmp_path / "run")
     with pytest.raises(ValueError, match=r"nothing to learn from: data\.train names no files"):
         train(replace(short, data=replace(short.data, train=())), tmp_path / "run")
     with pytest.raises(ValueError, match=r"encoding\.window_tokens is 4096, the encoder has \d+ positions"):
         train(replace(short, encoding=replace(short.encoding, window_tokens=4096)), tmp_path / "run")
     train(replace(short, optim=replace(short.optim, epochs=1, evaluations=1)), tmp_path / "run")
+
+
+def test_a_folder_of_pages_is_learnt_from_and_no_run_goes_on_when_it_has_changed(
+    short: TrainingConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "pages").mkdir()
+    write_pages(tmp_path / "pages" / "a.jsonl", toy_pages())
+    config = replace(short, data=replace(short.data, train=(str(tmp_path / "pages"),)))
+    config = replace(config, optim=replace(short.optim, epochs=1, evaluations=1))
+    assert "a.jsonl" in load_info(train(config, tmp_path / "run"))["data"]
+    write_pages(tmp_path / "pages" / "a.jsonl", toy_pages()[:20])
+    with pytest.raises(ValueError, match=r"a\.jsonl has changed since the run was started"):
+        train(config, tmp_path / "run", resume=True)
 
 
 def test_a_base_without_the_tokens_of_the_encoding_is_refused(short: TrainingConfig, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@
 
 Bundles that were shipped before are in the history (`git log -- model`): `git archive COMMIT model/fast | tar -x
 --strip-components=2 -C runs/candidates/NAME` takes one out (a pair names the other two as seen from its own folder).
-`both-cost-2` is a pair that may lose two points for speed: `python -m pagelabel.export.pair accurate fast --beside
+`both-cost-2` is a pair that may lose two points for speed: `pagelabel pair accurate fast --beside
 --cost 0.02 -o runs/candidates/both-cost-2 --dev ../shared/data/dev.jsonl.gz ../shared/data/dev_views.jsonl.gz`.
 Accuracy is what each bundle's export measured on the files that its config names; speed is whole pages a second,
 tokenizing included, nothing cached between pages. Rounds go through the bundles in turn.

@@ -153,10 +153,11 @@ On {p["pages"]} pages ({p["paragraphs"]:,} paragraphs): token ids identical; fp3
 
 def _fast_parity(config: BundleConfig) -> str:
     p = config.provenance["parity"]
+    note = " The weights are those of an int8 bundle." if p["from_bundle"] else ""
     return f"""## Parity
 
 On {p["pages"]} pages ({p["paragraphs"]:,} paragraphs) against torch in fp32: {p["agreement"]:.2%} of labels agree, max
-|Δlogit| {p["logits"]:.1e}.
+|Δlogit| {p["logits"]:.1e}.{note}
 """
 
 
@@ -180,7 +181,7 @@ def _fast_recipe(config: BundleConfig) -> str:
     last = ""
     for stage in stages:
         name = stage["training"]["name"]
-        commands.append(f"python -m pagelabel.training.fast --config training/{name}.toml -o runs/{name}")
+        commands.append(f"pagelabel train --config training/{name}.toml -o runs/{name}")
         last = run_name(stage)
         told.append(_fast_stage(stage["training"]))
         if averaged := stage.get("averaged"):
@@ -189,6 +190,9 @@ def _fast_recipe(config: BundleConfig) -> str:
             folders = " ".join(_run(name) for name in names)
             commands.append(f"python -m pagelabel.training.fast_soup {folders} -o runs/{last}/best")
             told[-1] += f" Of their weights the mean: {', '.join(names)}."
+    commands.append(f"pagelabel export {_run(last)} -o model/fast")
+    if config.provenance["parity"]["from_bundle"]:
+        commands.append(f"pagelabel export model/fast --dev {' '.join(config.provenance['metrics'])} -o another")
     return f"""## Recipe
 
 {" Then ".join(told)} Sizes: {sizes}.
@@ -199,7 +203,6 @@ Made with:
 
 ```
 {chr(10).join(commands)}
-python -m pagelabel.export.fast {_run(last)} -o model/fast
 ```
 """
 

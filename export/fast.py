@@ -1,13 +1,11 @@
 """Checkpoint of the fast model to bundle, checked before it is renamed into place.
 
-python -m pagelabel.export.fast runs/fast/best -o model/fast --dev PAGES...
+pagelabel export runs/fast/best -o model/fast --dev PAGES...
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +17,6 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import embedding
 
-from pagelabel.commands import finish
 from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import model_card
@@ -39,13 +36,15 @@ from pagelabel.model.bundle import (
     REFERENCE,
     WORDS,
     BundleConfig,
+    find_bundle,
+    is_bundle,
     sha256,
 )
 from pagelabel.model.features import read_features
 from pagelabel.model.hierarchical import HierarchicalNetwork
 from pagelabel.model.lines import Lines
 from pagelabel.model.words import Words
-from pagelabel.training.fast_state import load_fast
+from pagelabel.training.fast_start import load_base
 from pagelabel.training.wrapping import as_read
 
 _LOGITS, _AGREEMENT = 0.5, 0.995
@@ -139,9 +138,9 @@ def torch_logits(network: HierarchicalNetwork, words: Words, page: Page) -> Logi
 
 
 def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str] = ()) -> Path:
-    """As `pagelabel.export.export.export`, for a checkpoint of `pagelabel.training.fast`. Raises ExportError where the
-    graphs do not give torch's labels."""
-    network, words, info = load_fast(checkpoint)
+    """As `pagelabel.export.export.export`, for a checkpoint of `pagelabel.training.fast`, or the bundle of one, whose
+    decisions are fitted anew. Raises ExportError where the graphs do not give torch's labels."""
+    network, words, info = load_base(checkpoint)
     labels = tuple(info["labels"])
     sets = dev_sets(list(dev) or list(info.get("dev") or info["training"]["data"]["dev"]), labels)
     join = words.config.join_lines
@@ -165,7 +164,7 @@ def export_fast(checkpoint: str | Path, output: str | Path, *, dev: Sequence[str
             sha256={name: sha256(folder / name) for name in FILES[HIERARCHICAL]},
             provenance={
                 "checkpoint": portable(info, ("dev",)),
-                "parity": parity,
+                "parity": {**parity, "from_bundle": is_bundle(find_bundle(checkpoint))},
                 "metrics": {name: evaluation.summary() for name, evaluation in scores.items()},
             },
         )
@@ -207,17 +206,3 @@ def _reference(network: HierarchicalNetwork, words: Words, config: BundleConfig)
         row = reference_row(page, inputs, torch_logits(network, words, read), config, join=join)
         rows.append(json.dumps(row, ensure_ascii=False) + "\n")
     return rows
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Export the fast model.")
-    parser.add_argument("checkpoint")
-    parser.add_argument("-o", "--output", required=True)
-    parser.add_argument("--dev", nargs="+", default=[])
-    args = parser.parse_args()
-    print(export_fast(args.checkpoint, args.output, dev=args.dev))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(finish("pagelabel.export.fast", main))

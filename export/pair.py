@@ -1,13 +1,12 @@
 """A flat bundle and a fast one as a pair, whose logits are added: two models that err in different places.
 
-    python -m pagelabel.export.pair accurate fast -o FOLDER --dev PAGES...
+    pagelabel pair accurate fast -o FOLDER --dev PAGES...
 
 The bundles are copied into the folder; with `--beside`, for those that ship together, it names them where they are.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -21,7 +20,6 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from pagelabel.commands import finish
 from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import decisions, held_out, limits, opening, score_section
@@ -160,7 +158,7 @@ This folder has `config.json` (the folders of the two, what is above, temperatur
 Made with (the folders of the two as seen from this one):
 
 ```
-python -m pagelabel.export.pair {flat} {fast} -o FOLDER{options} --dev {" ".join(evaluations)}
+pagelabel pair {flat} {fast} -o FOLDER{options} --dev {" ".join(evaluations)}
 ```
 """
     )
@@ -177,26 +175,3 @@ def _asked(pair: Pair, tokens_read: dict[str, float]) -> str:
 logits are multiplied by {pair.alone:g}. The first reads the rest, with {around}; there
 {added}.
 Of the tokens that it would read alone, the first reads {shares}."""
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Make a pair of two bundles.")
-    parser.add_argument("flat", help="a flat bundle, or 'accurate'")
-    parser.add_argument("fast", help="a bundle of the fast model, or 'fast'")
-    parser.add_argument("-o", "--output", required=True)
-    parser.add_argument("--dev", nargs="+", required=True)
-    parser.add_argument("--beside", action="store_true", help="name the bundles where they are instead of copying them")
-    parser.add_argument(
-        "--cost",
-        type=float,
-        default=COST,
-        help="macro-F1 and accuracy that may be lost for speed: more lets the fast one be alone more often "
-        "(default: %(default)s)",
-    )
-    args = parser.parse_args()
-    print(export_pair(args.flat, args.fast, args.output, dev=args.dev, beside=args.beside, cost=args.cost))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(finish("pagelabel.export.pair", main))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pagelabel import label_command
 from pagelabel.commands import finish
-from pagelabel.model.bundle import PARAGRAPHS, SHIPPED, BundleError, find_bundle, read_bundle
+from pagelabel.model.bundle import SHIPPED, find_bundle, read_bundle
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,8 +29,13 @@ def _parser() -> argparse.ArgumentParser:
     label_command.add_arguments(label)
     label.set_defaults(run=label_command.run)
 
-    train = verbs.add_parser("train", help="fine-tune a model on labelled pages")
-    train.add_argument("--config", required=True, help="TOML file, such as training/default.toml")
+    train = verbs.add_parser("train", help="fine-tune a model on labelled pages, an accurate or a fast one")
+    train.add_argument(
+        "--config",
+        required=True,
+        help="TOML file, such as training/corpus.toml; of the fast model where it has tables of that, such as [words], "
+        "or its base is one",
+    )
     train.add_argument("-o", "--output", default="runs/default", help="folder of the run (default: runs/default)")
     train.add_argument("--resume", action="store_true", help="go on with the run in that folder")
     train.set_defaults(run=_train)
@@ -50,6 +55,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.set_defaults(run=_export)
 
+    pair = verbs.add_parser("pair", help="make one bundle of an accurate and a fast one, whose logits are added")
+    pair.add_argument("flat", metavar="accurate", help="bundle folder, or 'accurate'")
+    pair.add_argument("fast", help="bundle folder of a fast model, or 'fast'")
+    pair.add_argument("-o", "--output", required=True, help="bundle folder to write")
+    pair.add_argument("--dev", nargs="+", required=True, help="labelled pages, on which decisions are fitted")
+    pair.add_argument("--beside", action="store_true", help="name the bundles where they are instead of copying them")
+    pair.add_argument(
+        "--cost",
+        type=float,
+        help="macro-F1 and accuracy that may be lost for speed: more lets the fast one be alone more often "
+        "(default: 0.001)",
+    )
+    pair.set_defaults(run=_pair)
+
     info = verbs.add_parser("info", help="what a bundle is: labels, settings, scores, where it came from")
     info.add_argument("bundle", nargs="?", help="bundle folder (default: the model that comes with the package)")
     info.set_defaults(run=_info)
@@ -61,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(args: argparse.Namespace) -> int:
+    from pagelabel.training.fast_config import is_fast_config
+
+    if is_fast_config(args.config):
+        from pagelabel.training.fast import run
+
+        return run(args.config, args.output, resume=args.resume)
     from pagelabel.training.config import load_config
     from pagelabel.training.run_folder import leads
     from pagelabel.training.train import train
@@ -82,15 +107,25 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    # Before the imports, which take many seconds.
-    if (find_bundle(args.checkpoint) / PARAGRAPHS).is_file():
-        raise BundleError(
-            f"{args.checkpoint}: a bundle of a fast model; 'pagelabel export' takes flat models, as 'accurate', and "
-            "'python -m pagelabel.export.fast' checkpoints of the fast one"
-        )
-    from pagelabel.export.export import export
+    from pagelabel.training.fast_config import is_fast_model
 
-    print(export(args.checkpoint, args.output, dev=args.dev))
+    if is_fast_model(args.checkpoint):
+        from pagelabel.export.fast import export_fast
+
+        print(export_fast(args.checkpoint, args.output, dev=args.dev))
+    else:
+        from pagelabel.export.export import export
+
+        print(export(args.checkpoint, args.output, dev=args.dev))
+    return 0
+
+
+def _pair(args: argparse.Namespace) -> int:
+    from pagelabel.export.pair import export_pair
+    from pagelabel.export.pairing import COST
+
+    cost = COST if args.cost is None else args.cost
+    print(export_pair(args.flat, args.fast, args.output, dev=args.dev, beside=args.beside, cost=cost))
     return 0
 
 

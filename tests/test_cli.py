@@ -253,16 +253,3 @@ def test_cleaning_up_is_not_broken_off_by_the_next_signal() -> None:
     assert ended.value.code == 128 + signal.SIGHUP
     assert len(steps) == 2
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
-
-
-def test_export_tells_of_a_fast_bundle_before_it_imports_anything(tmp_path: Path) -> None:
-    code = f"""
-import sys
-from pagelabel.cli import main
-assert main(["export", "fast", "-o", {str(tmp_path / "out")!r}, "--dev", "gone.jsonl"]) == 1
-assert "torch" not in sys.modules
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.startswith("pagelabel: fast: a bundle of a fast model; 'pagelabel export' takes flat models")
-    assert "python -m pagelabel.export.fast" in done.stderr
-    assert list(tmp_path.iterdir()) == []

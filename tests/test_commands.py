@@ -45,12 +45,12 @@ def test_a_defect_of_ours_is_not_hidden() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("training.fast", "--config", "gone.toml", "-o", "out"),
+        ("cli", "train", "--config", "gone.toml", "-o", "out"),
         ("training.fast_soup", "gone", "gone", "-o", "out"),
         ("training.soup", "gone", "gone", "-o", "out"),
         ("training.teacher", "gone", "pages.jsonl", "-o", "out"),
-        ("export.fast", "gone", "-o", "out", "--dev", "gone.jsonl"),
-        ("export.pair", "gone", "gone", "-o", "out", "--dev", "gone.jsonl"),
+        ("cli", "export", "gone", "-o", "out", "--dev", "gone.jsonl"),
+        ("cli", "pair", "gone", "gone", "-o", "out", "--dev", "gone.jsonl"),
     ],
 )
 def test_modules_that_are_run_end_as_the_command_does(arguments: tuple[str, ...], tmp_path: Path) -> None:

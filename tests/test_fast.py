@@ -228,6 +228,38 @@ def test_it_labels_from_the_command_line(fast_bundle: Path, tmp_path: Path, caps
     assert "hierarchical" in capsys.readouterr().out
 
 
+def test_from_a_config_to_a_pair_on_the_command_line(
+    fast_config: Path, fast_checkpoint: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = fast_config.parent
+    (tmp_path / "mine.toml").write_text(
+        f"""base = {json.dumps(str(fast_checkpoint))}
+[data]
+train = [{json.dumps(str(data / "train.jsonl"))}]
+dev = [{json.dumps(str(data / "dev.jsonl"))}]
+[optim]
+epochs = 1
+rate = 1e-6
+"""
+    )
+    run, bundle, pair = (str(tmp_path / name) for name in ("run", "bundle", "pair"))
+    assert main(["train", "--config", str(tmp_path / "mine.toml"), "-o", run]) == 0
+    assert capsys.readouterr().out == f"{run}/best\n"
+    assert main(["export", f"{run}/best", "-o", bundle]) == 0
+    assert read_bundle(bundle).provenance["parity"]["from_bundle"] is False
+    # A bundle's decisions can be fitted to other pages, without training.
+    again = str(tmp_path / "again")
+    assert main(["export", bundle, "--dev", str(data / "train.jsonl"), "-o", again]) == 0
+    assert list(read_bundle(again).provenance["metrics"]) == ["train.jsonl"]
+    card = (Path(again) / "README.md").read_text()
+    assert "pagelabel export model/fast --dev train.jsonl -o another" in card
+    assert "The weights are those of an int8 bundle." in card
+    assert check_bundle(again).problems == ()
+    assert main(["pair", str(tiny_bundle), again, "--dev", str(data / "dev.jsonl"), "--cost", "0.5", "-o", pair]) == 0
+    assert "--cost 0.5" in (Path(pair) / "README.md").read_text()
+    assert Labeler.load(pair).config.network == "pair"
+
+
 def test_pages_without_labels_cannot_be_exported_on(fast_checkpoint: Path, tmp_path: Path) -> None:
     dev = write_pages(tmp_path / "dev.jsonl", [])
     with pytest.raises(ExportError, match="no labelled pages"):

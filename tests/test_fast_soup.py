@@ -58,7 +58,7 @@ def test_the_mean_of_a_model_and_of_what_was_trained_from_it(
     card = (export_fast(tmp_path / "both" / "best", tmp_path / "bundle") / "README.md").read_text()
     assert "fast_soup runs/linked/best runs/linked/last -o runs/mean/best" in card
     card = (export_fast(run.with_name("last"), tmp_path / "bundle") / "README.md").read_text()
-    assert "export.fast runs/linked/last -o" in card
+    assert "pagelabel export runs/linked/last -o" in card
     other = replace(config.sizes, size=2 * config.sizes.size)
     wider = train_fast(
         replace(config, sizes=other, optim=replace(config.optim, epochs=1, evaluations=1)), tmp_path / "wider"

@@ -32,7 +32,7 @@ def test_a_run_starts_from_another_checkpoint(fast_config: Path, fast_checkpoint
     for name, weight in before.state_dict().items():
         assert torch.allclose(network.state_dict()[name], weight, atol=1e-4)
     bundle = export_fast(tmp_path / "on" / "best", tmp_path / "bundle")
-    assert (bundle / "README.md").read_text().count("python -m pagelabel.training.fast --config") == 2
+    assert (bundle / "README.md").read_text().count("pagelabel train --config") == 2
     assert str(fast_checkpoint.parent) not in (bundle / "config.json").read_text()
     wider = replace(goes_on, sizes=replace(config.sizes, size=2 * config.sizes.size))
     with pytest.raises(ValueError, match=r"its sizes\.size is 32, the config has 64; leave it out"):

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HEAVY = ("torch", "transformers", "datasets", "sklearn", "matplotlib", "onnx", "pandas", "scipy")
 
 
@@ -34,13 +36,28 @@ def test_readers_are_imported_when_they_are_used() -> None:
     assert run("from pagelabel import *\nprint(read_pages.__name__)") == "read_pages"
 
 
-def test_training_verbs_name_the_extra_when_it_is_missing() -> None:
-    code = """
-import sys
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--config", "flat.toml"],
+        ["train", "--config", "fast.toml"],
+        ["export", "accurate", "-o", "out"],
+        ["export", "fast", "-o", "out"],
+        ["pair", "accurate", "fast", "-o", "out", "--dev", "x.jsonl"],
+        ["evaluate", "fast", "x.jsonl"],
+    ],
+    ids=" ".join,
+)
+def test_training_verbs_name_the_extra_when_it_is_missing(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "flat.toml").write_text("seed = 1")
+    (tmp_path / "fast.toml").write_text('base = "fast"')
+    code = f"""
+import os, sys
 for name in ("torch", "transformers", "datasets", "sklearn"):
     sys.modules[name] = None
 from pagelabel.cli import main
-print(main(["train", "--config", "x.toml"]))
+os.chdir({str(tmp_path)!r})
+print(main({arguments}))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "2"

@@ -1,6 +1,6 @@
 """Train the fast model: from labelled pages and from the accurate model's probabilities on unlabelled ones.
 
-    python -m pagelabel.training.fast --config training/hierarchical.toml -o runs/fast
+    pagelabel train --config training/hierarchical.toml -o runs/fast
 
 Distillation as in Hinton et al. 2015 (https://arxiv.org/abs/1503.02531): the teacher's probabilities, as its network
 gives them, are part of the targets.
@@ -8,7 +8,6 @@ gives them, are part of the targets.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -22,7 +21,6 @@ from sklearn.metrics import accuracy_score, f1_score
 from tqdm import tqdm
 from transformers import set_seed
 
-from pagelabel.commands import finish
 from pagelabel.data.splits import split_by_site
 from pagelabel.model.hierarchical import HierarchicalNetwork
 from pagelabel.model.words import Words
@@ -167,18 +165,10 @@ def average(averaged: HierarchicalNetwork, network: HierarchicalNetwork, share: 
         mean.lerp_(weight, 1 - share)
 
 
-def main() -> int:
+def run(config: str, output: str, *, resume: bool) -> int:
+    """Train as the TOML file `config` says, and print where the best checkpoint is."""
     # Each size of batch gets kernels of its own, of which oneDNN keeps 1,024: a run in bfloat16 had grown to 17 GB.
     # With this many, enough for the sizes that batches are rounded to, it stays at 2.7.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "384")
-    parser = argparse.ArgumentParser(description="Train the fast model.")
-    parser.add_argument("--config", required=True)
-    parser.add_argument("-o", "--output", required=True)
-    parser.add_argument("--resume", action="store_true", help="go on with the run that is in the output folder")
-    args = parser.parse_args()
-    print(train_fast(load_fast_config(args.config), args.output, resume=args.resume))
+    print(train_fast(load_fast_config(config), output, resume=resume))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(finish("pagelabel.training.fast", main))

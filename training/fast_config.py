@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pagelabel.model.bundle import SHIPPED
+from pagelabel.model.bundle import PARAGRAPHS, SHIPPED, find_bundle
 from pagelabel.model.labels import LABELS
 from pagelabel.training.checks import check_labels, check_ranges
-from pagelabel.training.config import DataConfig, PageAugment, build, resolved
+from pagelabel.training.config import DataConfig, PageAugment, TrainingConfig, build, resolved
+
+CHECKPOINT = "fast.json"
+"""The file of a checkpoint of the fast model that tells what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,27 @@ class FastConfig:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def is_fast_model(name: str | Path) -> bool:
+    """Whether it is a checkpoint of the fast model, or the bundle of one (a folder, or `fast`)."""
+    folder = find_bundle(name)
+    return (folder / CHECKPOINT).is_file() or (folder / PARAGRAPHS).is_file()
+
+
+def is_fast_config(path: str | Path) -> bool:
+    """Whether a TOML file is a config of the fast model: it sets what only these have, or its base is such a model.
+    Raises ValueError that names a file that is no TOML, and OSError if it cannot be read."""
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    own = {f.name for f in fields(FastConfig)} - {f.name for f in fields(TrainingConfig)}
+    base = values.get("base")
+    if not isinstance(base, str):
+        return not own.isdisjoint(values)
+    return not own.isdisjoint(values) or is_fast_model(base if base in SHIPPED else path.parent / base)
 
 
 def load_fast_config(path: str | Path) -> FastConfig:

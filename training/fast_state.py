@@ -18,10 +18,10 @@ from pagelabel.model.checkpoint import is_checkpoint
 from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.words import WordConfig, Words
 from pagelabel.training.config import same_settings
-from pagelabel.training.fast_config import FastConfig
+from pagelabel.training.fast_config import CHECKPOINT, FastConfig
 from pagelabel.training.run_folder import Digests, check_digests
 
-_WEIGHTS, _CONFIG = "model.safetensors", "fast.json"
+_WEIGHTS = "model.safetensors"
 
 
 def save_fast(folder: Path, network: HierarchicalNetwork, words: Words, info: dict[str, Any]) -> None:
@@ -36,16 +36,16 @@ def save_fast(folder: Path, network: HierarchicalNetwork, words: Words, info: di
         "vocabulary": list(words.vocabulary),
         **info,
     }
-    (temporary / _CONFIG).write_text(json.dumps(record) + "\n", encoding="utf-8")
+    (temporary / CHECKPOINT).write_text(json.dumps(record) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
 
 
 def load_fast(folder: str | Path) -> tuple[HierarchicalNetwork, Words, dict[str, Any]]:
     """Network, vocabulary and `info` of a checkpoint. Raises FileNotFoundError where `folder` is none."""
-    file = Path(folder) / _CONFIG
+    file = Path(folder) / CHECKPOINT
     if not file.is_file():
-        known = ", but one of 'pagelabel train'" if is_checkpoint(folder) else f" (it has no {_CONFIG})"
+        known = ", but one of 'pagelabel train'" if is_checkpoint(folder) else f" (it has no {CHECKPOINT})"
         raise FileNotFoundError(f"{folder}: no checkpoint of the fast model{known}")
     record = json.loads(file.read_text(encoding="utf-8"))
     network = HierarchicalNetwork(HierarchicalConfig(**record["sizes"]))

@@ -52,7 +52,7 @@ def test_without_the_weights_they_come_from_the_hub(tmp_path: Path, monkeypatch:
 
 def test_a_start_with_other_labels_keeps_what_is_known_of_those_it_has(tiny_checkpoint: Path) -> None:
     known = load_checkpoint(tiny_checkpoint)
-    start = load_start(str(tiny_checkpoint), ("teaser", "advert", "body"), None)
+    start = load_start(str(tiny_checkpoint), ("teaser", "advert", "body"), None, 1)
     old, new = known.network.head, start.network.head
     for row, label in ((0, "teaser"), (2, "body")):
         assert torch.equal(new.weight[row], old.weight[known.labels.index(label)])
@@ -70,7 +70,7 @@ def test_a_start_with_fewer_layers_has_the_first_and_the_last_of_the_known_ones(
     deep = Checkpoint(known.network, known.tokenizer, {**known.info, "encoder": encoder.config.to_dict()})
     save_checkpoint(tmp_path / "deep", deep)
 
-    start = load_start(str(tmp_path / "deep"), known.labels, 4).network
+    start = load_start(str(tmp_path / "deep"), known.labels, 4, 1).network
     kept = [layer.state_dict() for layer in start.encoder.encoder.layer]
     expected = [encoder.encoder.layer[place].state_dict() for place in (0, 2, 3, 5)]
     for ours, theirs in zip(kept, expected, strict=True):
@@ -78,10 +78,10 @@ def test_a_start_with_fewer_layers_has_the_first_and_the_last_of_the_known_ones(
     again = from_config(start.encoder.config.to_dict(), 5, start.feature_count)
     again.load_state_dict(start.state_dict())
 
-    assert len(load_start(str(tmp_path / "deep"), known.labels, 6).network.encoder.encoder.layer) == 6
+    assert len(load_start(str(tmp_path / "deep"), known.labels, 6, 1).network.encoder.encoder.layer) == 6
     for layers in (7, 0):
         with pytest.raises(ValueError, match=f"of its 6 layers not {layers} can be kept; change 'layers'"):
-            load_start(str(tmp_path / "deep"), known.labels, layers)
+            load_start(str(tmp_path / "deep"), known.labels, layers, 1)
 
 
 def test_links_that_the_base_has_not_read_count_nothing_until_they_are_learnt(toy_config: Path, tmp_path: Path) -> None:

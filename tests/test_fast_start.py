@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+import numpy as np
 import torch
 
 from pagelabel import BundleError
@@ -92,6 +93,7 @@ def test_a_run_starts_from_a_bundle_and_learns_to_read_links(
     assert words.config.features == FEATURE_NAMES + LINK_FEATURES
     assert after.config.features == len(words.config.features)
     first = after.state_dict()["page.features.0.weight"]
+    network, _, _ = restored_fast(fast_bundle, np.random.default_rng(config.seed))
     torch.testing.assert_close(first[:, :-2], network.state_dict()["page.features.0.weight"], atol=1e-4, rtol=0)
     assert first[:, -2:].abs().max() < 1e-4
     linked = export_fast(tmp_path / "on" / "best", tmp_path / "bundle")

@@ -2,23 +2,27 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from transformers import BertModel
 
 from pagelabel import Labeler
 from pagelabel.data.page import Page
+from pagelabel.export.fast import write_graphs
 from pagelabel.export.graph import write_graph, write_int8
 from pagelabel.export.parity import torch_logits
 from pagelabel.model.bundle import BundleError, shipped_bundle
 from pagelabel.model.checkpoint import load_checkpoint, load_info
 from pagelabel.model.encoding import Encoder
+from pagelabel.model.hierarchical import HierarchicalNetwork
 from pagelabel.model.network import load_base
 from pagelabel.training.base import load_start
 from pagelabel.training.config import EncodingSettings, load_config
-from pagelabel.training.restore import dequantised, restored
+from pagelabel.training.restore import dequantised, graph_weights, restored, restored_fast
 from pagelabel.training.train import train
 
 
@@ -54,6 +58,39 @@ def test_it_labels_as_the_shipped_bundle_does() -> None:
     assert np.mean(mine.argmax(1) == theirs.argmax(1)) > 0.97
 
 
+def page_graph(network: HierarchicalNetwork, folder: Path) -> Any:
+    folder.mkdir()
+    write_graphs(network, folder)
+    return onnx.load(folder / "page.onnx").graph
+
+
+def test_weights_to_be_trained_are_moved_within_their_steps(fast_bundle: Path, tmp_path: Path) -> None:
+    known, moved = (restored_fast(fast_bundle, dither)[0] for dither in (None, np.random.default_rng(1)))
+    weights = known.state_dict()
+    changed = [name for name, x in moved.state_dict().items() if not torch.equal(x, weights[name])]
+    assert {name.removesuffix(".weight") for name in changed} >= {"paragraphs.words", "page.layers.0.up", "page.head"}
+    # Which steps they stand on is as it was.
+    before, after = onnx.load(fast_bundle / "page.onnx").graph, page_graph(moved, tmp_path / "moved")
+    assert [x for x in before.initializer if "quantized" in x.name] == [
+        x for x in after.initializer if "quantized" in x.name
+    ]
+
+
+def test_what_a_short_training_changes_is_not_lost(fast_bundle: Path, tmp_path: Path) -> None:
+    name = "page.layers.0.up.weight"
+    found = {}
+    for dither in (None, np.random.default_rng(1)):
+        network = restored_fast(fast_bundle, dither)[0]
+        before = restored_fast(fast_bundle)[0].state_dict()[name]
+        step = before.abs().amax(1, keepdim=True) / 63
+        network.state_dict()[name].add_(0.2 * step * (before.abs() < 62.5 * step))
+        graph = page_graph(network, tmp_path / str(dither is None))
+        after = torch.from_numpy(graph_weights(graph, "reader.")[name.removeprefix("page.")])
+        found[dither is None] = float(((after - before) / step).mean())
+    assert found[True] == pytest.approx(0, abs=0.01)
+    assert found[False] == pytest.approx(0.2, abs=0.03)
+
+
 def test_training_goes_on_from_a_bundle(toy_config: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     config = load_config(toy_config)
     config = replace(config, base=str(tiny_bundle), optim=replace(config.optim, epochs=1, evaluations=1))
@@ -67,10 +104,10 @@ def test_training_goes_on_from_a_bundle(toy_config: Path, tiny_bundle: Path, tmp
 
 
 def test_a_shipped_model_is_a_base_by_its_name() -> None:
-    start = load_start("accurate", ("keep", "drop"), None)
+    start = load_start("accurate", ("keep", "drop"), None, 1)
     assert start.network.head.out_features == 2
     with pytest.raises(BundleError, match="hierarchical"):
-        load_start("fast", ("keep", "drop"), None)
+        load_start("fast", ("keep", "drop"), None, 1)
 
 
 def test_bundles_that_cannot_be_gone_on_from_say_why(tiny_bundle: Path, tmp_path: Path) -> None:

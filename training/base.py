@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from transformers import BertModel
@@ -16,7 +17,7 @@ from transformers import BertModel
 from pagelabel.model.bundle import find_bundle, is_bundle
 from pagelabel.model.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
 from pagelabel.model.network import PageNetwork, load_base
-from pagelabel.training.restore import dequantised, restored
+from pagelabel.training.restore import Dither, dequantised, restored
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,14 @@ class Start:
     info: dict[str, Any] | None
 
 
-def load_start(base: str, labels: Sequence[str], layers: int | None) -> Start:
+def load_start(base: str, labels: Sequence[str], layers: int | None, seed: int) -> Start:
     """Where `base` says. A checkpoint of `pagelabel train` and a bundle (a folder, or the name of a shipped model) go
     on as they are, or with fewer `layers`; of their last layer, the rows of labels that they know by name are
-    kept, those of others are new.
+    kept, those of others are new. Weights of a bundle are moved off the steps of 8 bits, by `seed`, see `restore`.
 
     Raises ValueError where a checkpoint or bundle has fewer layers than asked for, or is none to train on.
     """
-    known = load_trained(base)
+    known = load_trained(base, np.random.default_rng(seed))
     if known is not None:
         if layers is not None:
             _thin(known.network, layers, base)
@@ -94,12 +95,13 @@ def load_tokenizer(name: str) -> Tokenizer:
     return Tokenizer.from_file(str(file)) if file.is_file() else Tokenizer.from_pretrained(name)
 
 
-def load_trained(base: str | Path) -> Checkpoint | None:
-    """The checkpoint `base`, or what a bundle (a folder, or the name of a shipped model) is worth as one; else None."""
+def load_trained(base: str | Path, dither: Dither = None) -> Checkpoint | None:
+    """The checkpoint `base`, or what a bundle (a folder, or the name of a shipped model) is worth as one; else None.
+    With `dither`, see `restore`, the weights of a bundle are to be trained."""
     if is_checkpoint(base):
         return load_checkpoint(base)
     folder = find_bundle(base)
-    return restored(folder) if is_bundle(folder) else None
+    return restored(folder, dither) if is_bundle(folder) else None
 
 
 def load_model(name: str | Path) -> Checkpoint:

@@ -7,6 +7,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -19,7 +20,7 @@ from pagelabel.training.checks import check_files
 from pagelabel.training.fast_config import FastConfig, FastSizes, WordSettings
 from pagelabel.training.fast_examples import word_config
 from pagelabel.training.fast_state import FastState, load_fast
-from pagelabel.training.restore import restored_fast
+from pagelabel.training.restore import Dither, restored_fast
 from pagelabel.training.sentences import learn_sentences
 
 _FEATURES = "page.features.0.weight"
@@ -33,10 +34,11 @@ class Base(NamedTuple):
     info: dict[str, Any]
 
 
-def load_base(name: str | Path) -> Base:
-    """A checkpoint of the fast model, or what a bundle (a folder, or `fast`) is worth as one."""
+def load_base(name: str | Path, dither: Dither = None) -> Base:
+    """A checkpoint of the fast model, or what a bundle (a folder, or `fast`) is worth as one. With `dither`, see
+    `restore`, the weights of a bundle are to be trained."""
     folder = find_bundle(name)
-    return Base(*(restored_fast(folder) if is_bundle(folder) else load_fast(folder)))
+    return Base(*(restored_fast(folder, dither) if is_bundle(folder) else load_fast(folder)))
 
 
 def widened(network: HierarchicalNetwork, features: int, local: bool) -> HierarchicalNetwork:
@@ -64,7 +66,7 @@ def settled(config: FastConfig) -> tuple[FastConfig, Base | None]:
     that they name is not there, and FileNotFoundError where the base is none."""
     named = ("sentences", "probabilities", "states")
     check_files(**{name: getattr(config, name) for name in named}, **{"data.corrections": config.data.corrections})
-    base = None if config.base is None else load_base(config.base)
+    base = None if config.base is None else load_base(config.base, np.random.default_rng(config.seed))
     known, network = (base.words.config, base.network.config) if base else (WordConfig(), _NEW)
     words = {**asdict(known), "links": reads_links(known.features)}
     out = replace(config, words=_filled(config.words, words), sizes=_filled(config.sizes, asdict(network)))

@@ -109,7 +109,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     if config.optim.threads:
         torch.set_num_threads(config.optim.threads)
     set_seed(config.seed)
-    start = load_start(config.base, config.labels, config.layers)
+    start = load_start(config.base, config.labels, config.layers, config.seed)
     network, tokenizer = start.network, start.tokenizer
     encoding = _encoding(config, tokenizer, start.info)
     positions = network.encoder.config.max_position_embeddings

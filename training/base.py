@@ -76,7 +76,7 @@ def load_start(base: str, labels: Sequence[str], layers: int | None, seed: int) 
         if layers is not None:
             _thin(known.network, layers, base)
         if known.labels != tuple(labels):
-            _relabel(known.network, known.labels, labels)
+            known.network.head = relabelled(known.network.head, known.labels, labels)
         return Start(known.network, known.tokenizer, known.info)
     name = resolve_base(base)
     try:
@@ -124,14 +124,15 @@ def _thin(network: PageNetwork, layers: int, name: str) -> None:
     encoder.config.num_hidden_layers = layers
 
 
-def _relabel(network: PageNetwork, old: Sequence[str], new: Sequence[str]) -> None:
-    head = torch.nn.Linear(network.head.in_features, len(new))
+def relabelled(head: torch.nn.Linear, old: Sequence[str], new: Sequence[str]) -> torch.nn.Linear:
+    """A last layer for `new` labels: the rows of those that `head`, of `old` ones, has are kept, the others are new."""
+    out = torch.nn.Linear(head.in_features, len(new))
     with torch.no_grad():
         for row, label in enumerate(new):
             if label in old:
-                head.weight[row] = network.head.weight[old.index(label)]
-                head.bias[row] = network.head.bias[old.index(label)]
-    network.head = head
+                out.weight[row] = head.weight[old.index(label)]
+                out.bias[row] = head.bias[old.index(label)]
+    return out
 
 
 def resolve_base(name: str) -> str:

@@ -15,7 +15,7 @@ from pagelabel.model.bundle import find_bundle, is_bundle
 from pagelabel.model.features import reads_links
 from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.words import WordConfig, Words
-from pagelabel.training.base import load_model
+from pagelabel.training.base import load_model, relabelled
 from pagelabel.training.checks import check_files
 from pagelabel.training.fast_config import FastConfig, FastSizes, WordSettings
 from pagelabel.training.fast_examples import word_config
@@ -93,9 +93,6 @@ def _filled(settings: _Settings, known: dict[str, Any]) -> _Settings:
 
 def _check_base(config: FastConfig, base: Base) -> None:
     """Raises ValueError where a run cannot go on from its base with these settings."""
-    labels = tuple(base.info["labels"])
-    if labels != config.labels:
-        raise ValueError(f"base {config.base}: its labels are {list(labels)}, the config has {list(config.labels)}")
     found = {"words": base.words.config, "sizes": base.network.config}
     pairs = [
         (f"{part}.{name}", getattr(found[part], name), getattr(getattr(config, part), name))
@@ -118,13 +115,16 @@ def _sizes(config: FastConfig, words: Words) -> HierarchicalConfig:
 
 
 def begin(config: FastConfig, words: Words, states: int, base: Base | None, *, first_stage: bool) -> FastState:
-    """The networks before their first step: those of the base, or with the vectors of the teacher's words and of
-    sentences."""
+    """The networks before their first step: those of the base (of its last layer, the rows of labels that it knows by
+    name), or with the vectors of the teacher's words and of sentences."""
     sizes = _sizes(config, words)
     network = HierarchicalNetwork(sizes)
     settings = config.optim
     if base is not None:
-        network.load_state_dict(widened(base.network, sizes.features, sizes.local).state_dict())
+        before = widened(base.network, sizes.features, sizes.local)
+        if tuple(base.info["labels"]) != config.labels:
+            before.page.head = relabelled(before.page.head, base.info["labels"], config.labels)
+        network.load_state_dict(before.state_dict())
     elif first_stage:
         if config.teacher is not None:
             network.paragraphs.words.weight.data.copy_(word_vectors(words, config.teacher, sizes.word_size))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,15 @@ from pagelabel.labeler import Labeler
 from pagelabel.model.encoding import Encoder
 from pagelabel.model.network import PageNetwork
 
-# One label in so many paragraphs is less than the tolerance.
+# On fewer paragraphs two labels are more than the tolerances, whose chance has to be allowed for.
 _FEW = 1000
+
+
+def agrees(same: int, total: int, share: float) -> bool:
+    """Whether `same` of `total` labels are at least `share` of them; of few, whether they may be as many by chance: no
+    more than two standard errors fewer."""
+    slack = 2 * sqrt(total * share * (1 - share)) if total < _FEW else 0
+    return same >= total * share - slack
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,8 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What was measured. `int8_agreement` is the share of paragraphs with the same label as in fp32."""
+    """What was measured. `int8_agreement` is the share of paragraphs with the same label as in fp32; `int8_worse` and
+    `int8_better` are how many have the right label in fp32 alone, and in int8 alone."""
 
     pages: int
     paragraphs: int
@@ -48,6 +57,8 @@ class Parity:
     int8_agreement: float
     fp32_macro_f1: float
     int8_macro_f1: float
+    int8_worse: int
+    int8_better: int
 
     def failures(self, tolerance: Tolerance) -> list[str]:
         """What is out of tolerance, in words; empty when the bundle may ship."""
@@ -58,17 +69,24 @@ class Parity:
             out.append(f"fp32 logits differ from torch by {self.fp32_logits:.2g}, allowed {tolerance.fp32_logits:.2g}")
         if not self.fp32_labels_equal:
             out.append("fp32 labels differ from torch")
-        if self.int8_agreement < tolerance.int8_agreement:
+        if not agrees(round(self.int8_agreement * self.paragraphs), self.paragraphs, tolerance.int8_agreement):
             out.append(
                 f"int8 labels agree with fp32 on {self.int8_agreement:.2%}, "
                 f"at least {tolerance.int8_agreement:.0%} needed{few}"
             )
-        if self.fp32_macro_f1 - self.int8_macro_f1 > tolerance.int8_macro_f1:
+        if self.fp32_macro_f1 - self.int8_macro_f1 > tolerance.int8_macro_f1 and not self._by_chance:
             out.append(
                 f"int8 macro-F1 is {self.int8_macro_f1:.4f}, fp32 {self.fp32_macro_f1:.4f}: "
                 f"more than {tolerance.int8_macro_f1} lost{few}"
             )
         return out
+
+    @property
+    def _by_chance(self) -> bool:
+        """Whether, of few paragraphs, int8 may be as right as fp32 (McNemar 1947, https://doi.org/10.1007/BF02295996:
+        no more than two standard errors from it)."""
+        worse, better = self.int8_worse, self.int8_better
+        return self.paragraphs < _FEW and worse - better <= 2 * sqrt(worse + better)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -122,4 +140,6 @@ def measure(
         int8_agreement=float((labels == quantised).mean()),
         fp32_macro_f1=macro(labels),
         int8_macro_f1=macro(quantised),
+        int8_worse=int(((labels == gold) & (quantised != gold)).sum()),
+        int8_better=int(((labels != gold) & (quantised == gold)).sum()),
     )

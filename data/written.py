@@ -15,12 +15,27 @@ _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 _OPEN = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
     """A new file that is on the disk, and gets the name `path` (or the one that `path` is a link to), when all went
     well; else it is gone. What is there and is no regular file (`/dev/null`, a named pipe) is written to as it is, and
     so is what is open already (`/dev/stdout`), whatever a shell has redirected it to. Raises FileNotFoundError that
     names the folder where there is none."""
+    try:
+        with _replaced(path) as file:
+            yield file
+    except OSError as error:
+        # The system tells of a full disk without saying which file did not fit.
+        if error.errno in _NO_ROOM and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[BinaryIO]:
     descriptor = _descriptor(path)
     if descriptor is not None:
         with os.fdopen(os.dup(descriptor), "wb") as opened:

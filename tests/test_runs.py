@@ -189,7 +189,8 @@ def test_a_full_disk_leaves_no_half_file(tiny_bundle: Path, source: Path, tmp_pa
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "File too large" in done.stderr
+    assert "File too large: " in done.stderr
+    assert "part-00000.jsonl'" in done.stderr
     assert "Traceback" not in done.stderr
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["run.json"]
 

@@ -212,7 +212,8 @@ function crc32(text) {
 
 /** The texts that stand before a page's paragraphs: its title and its address, where they are known. */
 function about(page, names) {
-  const scheme = new RegExp(`^[${SPACE}]*(?:[a-z]+://)?(?:www\\.)?`, "i");
+  // Python takes these four for letters of a to z, too, where case does not count.
+  const scheme = new RegExp(`^[${SPACE}]*(?:[a-z\\u0130\\u0131\\u017f\\u212a]+://)?(?:www\\.)?`, "i");
   const text = (value) => (typeof value === "string" ? value : "");
   const known = { title: text(page.title), url: text(page.url).replace(scheme, "") };
   return names.map((name) => strip(known[name])).filter(Boolean);

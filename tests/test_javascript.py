@@ -97,6 +97,7 @@ def odd_pages() -> list[Page]:
     for text in TEXTS:
         extra = {"title": text, "link": [100, 0, 50]}
         pages.append(Page("odd", [text, SENTENCE, text], f" HTTPS://www.{text}", extra=extra))
+    pages += [Page("address", [SENTENCE], f"{letter}x://www.a.example/b") for letter in "hİıſ\u212aé"]
     # Links of another length than the paragraphs, or of other values, are not read.
     pages += [Page("links", ["a", "b"], extra={"link": link}) for link in ([1], [1, 101], [1, None], [1, True], "12")]
     rng = random.Random(3)

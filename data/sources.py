@@ -141,7 +141,7 @@ def _found(filesystem: Any, folder: str) -> list[str]:
     by_place: dict[str, list[str]] = {}
     for path in filesystem.find(folder):
         place, _, name = path.rpartition("/")
-        if all(map(_is_data_folder, place.removeprefix(folder).split("/"))):
+        if all(map(_is_data_folder, place.removeprefix(folder.rstrip("/")).split("/"))):
             by_place.setdefault(place, []).append(name)
     return [f"{place}/{name}" for place, names in by_place.items() for name in _data(names)]
 
@@ -181,4 +181,4 @@ def _folder(folder: str) -> Iterator[str | PageError]:
     for error in broken:
         yield PageError(str(error.filename), "", why_unreadable(error))
     if empty and not broken:
-        yield PageError(folder, "", "the folder has no files")
+        yield PageError(folder, "", "the folder has no files to read")

@@ -13,8 +13,6 @@ from typing import BinaryIO
 
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 _OPEN = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
-
-
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

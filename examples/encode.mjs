@@ -27,7 +27,7 @@ const strip = (text) => {
 };
 const split = (text) => text.split(SPACES).filter(Boolean);
 const oneOf = (characters) => (character) => characters.includes(character);
-const count = (text, pattern) => text.match(pattern)?.length ?? 0;
+const matches = (text, pattern) => text.match(pattern)?.length ?? 0;
 const isCapital = (text) => /^\p{Uppercase}/u.test(text);
 const isSmall = (text) => /^\p{Lowercase}/u.test(text);
 const sum = (numbers) => numbers.reduce((total, x) => total + x, 0);
@@ -118,8 +118,8 @@ function ownFeatures(text) {
     quotedShare(sample, words.length),
     Number(stop),
     words.filter(isCapital).length / Math.max(1, words.length),
-    Math.min(1, count(sample, CAPITAL) / Math.max(1, count(sample, LETTER))),
-    count(sample, DIGIT) / Math.max(1, size(sample)),
+    Math.min(1, matches(sample, CAPITAL) / Math.max(1, matches(sample, LETTER))),
+    matches(sample, DIGIT) / Math.max(1, size(sample)),
   ];
   return { row, prose: stop && all >= 15 ? all : 0 };
 }
@@ -134,8 +134,8 @@ function distances(prose) {
   });
 }
 
-/** What is known of each paragraph beside its words, number[][]. `link` has percentages, or is null. */
-function features(paragraphs, link) {
+/** The first `count` features of each paragraph, number[][]. `link` has percentages, or is null. */
+function features(paragraphs, link, count) {
   const known = new Map();
   const times = new Map();
   for (const text of paragraphs) {
@@ -162,7 +162,7 @@ function features(paragraphs, link) {
       link ? 1 : 0,
     ];
     before += prose[i];
-    return row;
+    return row.slice(0, count);
   });
 }
 
@@ -237,5 +237,9 @@ export function encode(page, words, encoding) {
   const lines = encoding.join_lines ? joinedLines(page.paragraphs) : page.paragraphs.map(() => 1);
   const read = asRead(known, lines);
   const texts = [...about(page, encoding.about), ...read.paragraphs];
-  return { lines, words: texts.map((text) => words.of(text)), features: features(read.paragraphs, read.link) };
+  return {
+    lines,
+    words: texts.map((text) => words.of(text)),
+    features: features(read.paragraphs, read.link, encoding.features.length),
+  };
 }

@@ -1,7 +1,7 @@
 /**
  * Label pages with the fast model from Node, with `pagelabel.mjs`.
  *
- *     npm install onnxruntime-node
+ *     npm install --no-save onnxruntime-node
  *     node examples/label.mjs model/fast < pages.jsonl > labelled.jsonl
  *     node examples/label.mjs model/fast --check           # against the bundle's reference pages
  *     node examples/label.mjs model/fast --encode < pages.jsonl    # what the graphs are given; needs no onnxruntime
@@ -37,15 +37,19 @@ async function check() {
   for (const line of labeler.reference) {
     const page = JSON.parse(line);
     const found = labeler.encode(page);
-    for (const name of ["lines", "words"]) if (String(found[name]) !== String(page[name])) wrong.add(`${page.id}: ${name}`);
-    found.features.forEach((row, i) => row.forEach((x, j) => (furthest = Math.max(furthest, Math.abs(x - page.features[i][j])))));
+    for (const name of ["lines", "words"]) {
+      if (String(found[name]) !== String(page[name])) wrong.add(`${page.id}: ${name}`);
+    }
+    const expected = page.features.flat();
+    furthest = Math.max(furthest, ...found.features.flat().map((x, i) => Math.abs(x - expected[i])));
     const { labels } = await labeler.label(page);
     pages += 1;
     paragraphs += labels.length;
     same += labels.filter((label, i) => label === page.labels[i]).length;
   }
   for (const place of wrong) console.error(`${place} differ`);
-  console.log(`${pages} pages: features within ${furthest}, ${((100 * same) / paragraphs).toFixed(2)}% of labels the same`);
+  const share = ((100 * same) / paragraphs).toFixed(2);
+  console.log(`${pages} pages: features within ${furthest}, ${share}% of labels the same`);
   return wrong.size === 0 && furthest < 1e-5 && same >= 0.97 * paragraphs ? 0 : 1;
 }
 

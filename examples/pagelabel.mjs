@@ -5,7 +5,8 @@
  *     const labeler = await Labeler.load((name) => readFile(`model/fast/${name}`), ort);
  *     const { labels, scores } = await labeler.label({ paragraphs: ["Mayor resigns", "Donate now"] });
  *
- * What is done here and why is told by the Python files that each part names; `label.mjs --check` tells whether both agree.
+ * What is done here and why is told by the Python files that each part names; `label.mjs --check` tells whether both
+ * agree.
  */
 
 import { encode, Words } from "./encode.mjs";

@@ -278,7 +278,7 @@ def _recipe(config: BundleConfig) -> str:
         "",
         *_table(("file", "sha256"), [(name, f"{digest[:16]}…") for name, digest in files.items()]),
         "",
-        "Made with (how the files of `runs/` are made is in the README under Train):",
+        "Made with (how the files of `runs/` are made is in `training/README.md`):",
         "",
         "```",
         *commands,

@@ -23,14 +23,14 @@ from tqdm import tqdm
 from pagelabel.data.page import Page
 from pagelabel.export.calibrate import fit_decisions
 from pagelabel.export.card import decisions, held_out, limits, opening, score_section
-from pagelabel.export.pairing import COST, Reader, fit_pair
+from pagelabel.export.pairing import Reader, fit_pair
 from pagelabel.export.reference import reference_row
 from pagelabel.export.writing import ExportError, dev_sets, evaluations, new_bundle, reference_pages
 from pagelabel.flat import FlatModel, Logits
 from pagelabel.hierarchical import HierarchicalModel
 from pagelabel.labeler import Labeler
 from pagelabel.model.bundle import CARD, CONFIG, FLAT, HIERARCHICAL, REFERENCE, BundleConfig, find_bundle, sha256
-from pagelabel.model.pair import Pair
+from pagelabel.model.pair import COST, Pair
 from pagelabel.pair import PairModel, unsure
 from pagelabel.training.evaluate import Evaluation
 from pagelabel.training.wrapping import as_read

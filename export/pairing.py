@@ -14,7 +14,7 @@ from pagelabel.export.calibrate import accuracies, cross_entropy, fit_temperatur
 from pagelabel.flat import Logits
 from pagelabel.model.bundle import BundleConfig
 from pagelabel.model.encoding import Encoder, Wanted
-from pagelabel.model.pair import Pair
+from pagelabel.model.pair import COST, Pair
 from pagelabel.pair import added, unsure
 
 _WEIGHTS = np.arange(1, 41) / 20
@@ -22,8 +22,6 @@ _LEADS = np.arange(1, 13) / 2
 # Around what the first model is asked. With 48 instead of its own 80 tokens, `both` reads a fifth less and scores the
 # same; with 32 it loses .2 points of accuracy.
 _CONTEXT = 48
-COST = 0.001
-"""Of macro-F1 and of accuracy of each form: what may be lost, by default, where the first model is not asked."""
 
 
 def fit_pair(

@@ -23,7 +23,7 @@ from pagelabel.labeler import Labeler
 from pagelabel.model.encoding import Encoder
 from pagelabel.model.network import PageNetwork
 
-# On fewer paragraphs two labels are more than the tolerances, whose chance has to be allowed for.
+# On fewer paragraphs a few labels are more than the tolerances: what may be chance is allowed for.
 _FEW = 1000
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pagelabel import label_command
 from pagelabel.commands import finish
 from pagelabel.model.bundle import SHIPPED, find_bundle, read_bundle
+from pagelabel.model.pair import COST
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,8 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     pair.add_argument(
         "--cost",
         type=float,
+        default=COST,
         help="macro-F1 and accuracy that may be lost for speed: more lets the fast one be alone more often "
-        "(default: 0.001)",
+        "(default: %(default)s)",
     )
     pair.set_defaults(run=_pair)
 
@@ -122,10 +124,8 @@ def _export(args: argparse.Namespace) -> int:
 
 def _pair(args: argparse.Namespace) -> int:
     from pagelabel.export.pair import export_pair
-    from pagelabel.export.pairing import COST
 
-    cost = COST if args.cost is None else args.cost
-    print(export_pair(args.flat, args.fast, args.output, dev=args.dev, beside=args.beside, cost=cost))
+    print(export_pair(args.flat, args.fast, args.output, dev=args.dev, beside=args.beside, cost=args.cost))
     return 0
 
 

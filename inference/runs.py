@@ -148,7 +148,8 @@ class ShardedRun:
 def _hold(file: Path) -> BinaryIO:
     """The open file, which no other process holds until it is closed or this process ends, however it does: two that
     write one run would take each other's half shards for leftovers. Raises RunError where another one holds it."""
-    held = file.open("rb")
+    # Network file systems lock only what is open for writing.
+    held = file.open("r+b")
     # Windows has none.
     if fcntl is not None:
         try:
@@ -157,7 +158,7 @@ def _hold(file: Path) -> BinaryIO:
             held.close()
             raise RunError(f"{file.parent}: another process writes this run: wait, or choose another folder") from None
         except OSError:
-            # Some network file systems know no locks; what was written there without them still can be.
+            # Where there are no locks, runs can be written as before there were any.
             pass
     return held
 

@@ -50,7 +50,7 @@ _QUOTE = re.compile(
 )
 _MARKS = "“„«\"‘'"
 _MARK = re.compile(f"[{_MARKS}]")
-_TERMINAL = (".", "!", "?", "…", "。", "！", "？", ".”", "!”", "?”")
+_TERMINAL = (".", "!", "?", "…", "。", "！", "？")
 _CLOSERS = "\"'”’»)]"
 # A longer paragraph's shares are those of its first characters: the cost of a 10 MB paragraph stays bounded.
 _SHARE_CHARS = 20_000

@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 from math import inf
 from typing import Any
 
+COST = 0.001
+"""Of macro-F1 and of accuracy of each form: what may be lost, by default, where the first model is not asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:

@@ -1,5 +1,6 @@
 """Where training starts: encoders that packages carry or the hub has, checkpoints, and what they know already."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,3 +102,12 @@ def test_links_that_the_base_has_not_read_count_nothing_until_they_are_learnt(to
     assert load_checkpoint(train(unset, tmp_path / "unset")).encoding == known.encoding
     with pytest.raises(ValueError, match="it reads links"):
         train(replace(unset, encoding=EncodingSettings(links=False)), tmp_path / "less")
+
+
+def test_a_base_without_the_tokens_of_the_encoding_is_refused(toy_config: Path, tmp_path: Path) -> None:
+    config = load_config(toy_config)
+    base = shutil.copytree(config.base, tmp_path / "base")
+    tokenizer = (base / "tokenizer.json").read_text(encoding="utf-8")
+    (base / "tokenizer.json").write_text(tokenizer.replace("[unused0]", "[other]"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"no \[unused0\]"):
+        train(replace(config, base=str(base)), tmp_path / "run")

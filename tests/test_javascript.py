@@ -132,6 +132,19 @@ def test_it_gives_the_graphs_what_python_gives_them() -> None:
         )
 
 
+def test_it_reads_a_bundle_that_reads_less(fast_bundle: Path) -> None:
+    labeler = Labeler.load(fast_bundle, threads=1)
+    assert isinstance(labeler.model, HierarchicalModel)
+    (page,) = [page for page in odd_pages() if page.id == "wrapped"]
+    (given,) = run("examples/label.mjs", str(fast_bundle), "--encode", stdin=page.to_json() + "\n")
+    lines = labeler.as_read(page)
+    names = labeler.model.words.config.features
+    expected = read_features(lines.page.paragraphs, lines.page.link, names)
+    assert "linked" not in names
+    assert given["words"] == labeler.model.encoded(lines.page)
+    np.testing.assert_allclose(given["features"], expected, atol=1e-6)
+
+
 def test_it_decides_as_python_does() -> None:
     rng = np.random.default_rng(7)
     labels = ("body", "quote", "promo", "teaser", "donation")

@@ -276,19 +276,6 @@ def test_remote_names_are_looked_up_once(label, tmp_path: Path) -> None:  # type
     assert len(out.splitlines()) == 2
 
 
-def test_a_pipe_does_not_tell_how_far_it_is(tiny_bundle: Path, tmp_path: Path) -> None:
-    """On a terminal, where a bar shows it."""
-    source = write_pages(tmp_path / "pages.jsonl", toy_pages(40))
-    master, terminal = os.openpty()
-    command = [sys.executable, "-m", "pagelabel", "label", "--from", "jsonl", "/dev/stdin", "--model", str(tiny_bundle)]
-    with subprocess.Popen(["cat", source], stdout=subprocess.PIPE) as pipe:
-        done = subprocess.run(command, stdin=pipe.stdout, stdout=subprocess.PIPE, stderr=terminal, timeout=100)
-    os.close(terminal)
-    os.close(master)
-    assert done.returncode == 0
-    assert len(done.stdout.splitlines()) == 40
-
-
 def test_a_closed_output_or_input_is_told(tiny_bundle: Path, tmp_path: Path) -> None:
     source = write_pages(tmp_path / "pages.jsonl", toy_pages(1))
     command = f"{sys.executable} -m pagelabel label {source} --model {tiny_bundle} >&-"

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,21 +57,25 @@ def test_a_run_goes_on_with_the_data_that_it_was_started_with(toy_config: Path, 
     pages.mkdir()
     write_pages(pages / "a.jsonl", toy_pages()[:3])
     write_pages(pages / "b.jsonl", toy_pages()[3:])
-    before = digests([str(pages), None, *config.data.dev])
+    config = replace(config, data=replace(config.data, train=(str(pages),)))
+    before = digests(config.data, states=None)
     assert [name for name, _ in before] == ["a.jsonl", "b.jsonl", "dev.jsonl"]
     write_config(tmp_path, config, before)
     guard(tmp_path, config, True, before)
     write_pages(pages / "b.jsonl", toy_pages()[4:])
     with pytest.raises(ValueError, match=r"^b\.jsonl has changed since the run was started"):
-        guard(tmp_path, config, True, digests([str(pages), *config.data.dev]))
+        guard(tmp_path, config, True, digests(config.data))
+    (pages / "b.jsonl").unlink()
+    with pytest.raises(ValueError, match=r"^b\.jsonl has changed since the run was started"):
+        guard(tmp_path, config, True, digests(config.data))
     # A run of before this was stored.
     known = json.loads((tmp_path / "config.json").read_text())
     del known["data_sha256"]
     (tmp_path / "config.json").write_text(json.dumps(known))
     guard(tmp_path, config, True, [])
     for name in ("gone.jsonl", "gone/*.jsonl"):
-        with pytest.raises(ValueError, match=r"no such file"):
-            digests([str(tmp_path / name)])
+        with pytest.raises(ValueError, match=r"^states: .*gone.*: no such file"):
+            digests(config.data, states=str(tmp_path / name))
 
 
 def test_a_run_goes_on_with_the_pages_that_it_held_out(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from math import inf
-from pathlib import Path
 from typing import Any
 
 # The least and the most that a setting may be, by its name.
@@ -58,10 +57,3 @@ def check_labels(
     unknown = set(rare) - set(labels)
     if unknown and tuple(rare) != tuple(usual):
         raise ValueError(f"augment.rare_labels names {sorted(unknown)}, which are not in labels")
-
-
-def check_files(**named: str | None) -> None:
-    """Raises ValueError that names the first of these settings whose file is not there."""
-    for name, file in named.items():
-        if file is not None and not Path(file).is_file():
-            raise ValueError(f"{name}: {file}: no such file")

@@ -86,9 +86,8 @@ def train_fast(config: FastConfig, output: str | Path, *, resume: bool = False) 
         )
     set_seed(config.seed)
     config, base = settled(config)
-    data = config.data
-    files = (*data.train, *data.dev, data.corrections, config.sentences, config.probabilities, config.states)
-    learnt = digests(files)
+    others = {name: getattr(config, name) for name in ("sentences", "probabilities", "states")}
+    learnt = digests(config.data, **others)
     pages = load_pages(config.data.train, config.labels, config.data.corrections)
     if config.data.dev:
         dev = {Path(file).name.split(".")[0]: load_pages([file], config.labels) for file in config.data.dev}

@@ -16,7 +16,6 @@ from pagelabel.model.features import reads_links
 from pagelabel.model.hierarchical import HierarchicalConfig, HierarchicalNetwork
 from pagelabel.model.words import WordConfig, Words
 from pagelabel.training.base import load_model, relabelled
-from pagelabel.training.checks import check_files
 from pagelabel.training.fast_config import FastConfig, FastSizes, WordSettings
 from pagelabel.training.fast_examples import word_config
 from pagelabel.training.fast_state import FastState, load_fast
@@ -24,6 +23,11 @@ from pagelabel.training.restore import Dither, restored_fast
 from pagelabel.training.sentences import learn_sentences
 
 _FEATURES = "page.features.0.weight"
+_Settings = TypeVar("_Settings", WordSettings, FastSizes)
+# Sizes that a config need not name, without those that follow from words and labels.
+_NEW = HierarchicalConfig(0, 0, local=True)
+# What a network that is trained has for good.
+_FIXED = {"words": ("head_words", "tail_words", "about"), "sizes": ("word_size", "size", "layers", "heads")}
 
 
 class Base(NamedTuple):
@@ -62,10 +66,8 @@ def widened(network: HierarchicalNetwork, features: int, local: bool) -> Hierarc
 
 def settled(config: FastConfig) -> tuple[FastConfig, Base | None]:
     """The settings of a run with nothing left open, and its base, where it has one: what `config` does not set is as in
-    the base, else at its default. Raises ValueError where settings do not fit together or the base, or where a file
-    that they name is not there, and FileNotFoundError where the base is none."""
-    named = ("sentences", "probabilities", "states")
-    check_files(**{name: getattr(config, name) for name in named}, **{"data.corrections": config.data.corrections})
+    the base, else at its default. Raises ValueError where settings do not fit together or the base, and
+    FileNotFoundError where the base is none."""
     base = None if config.base is None else load_base(config.base, np.random.default_rng(config.seed))
     known, network = (base.words.config, base.network.config) if base else (WordConfig(), _NEW)
     words = {**asdict(known), "links": reads_links(known.features)}
@@ -77,13 +79,6 @@ def settled(config: FastConfig) -> tuple[FastConfig, Base | None]:
     if size is not None and heads and size % heads:
         raise ValueError(f"sizes.size is {size}, which is no multiple of sizes.heads, {heads}")
     return out, base
-
-
-_Settings = TypeVar("_Settings", WordSettings, FastSizes)
-# Sizes that a config need not name, without those that follow from words and labels.
-_NEW = HierarchicalConfig(0, 0, local=True)
-# What a network that is trained has for good.
-_FIXED = {"words": ("head_words", "tail_words", "about"), "sizes": ("word_size", "size", "layers", "heads")}
 
 
 def _filled(settings: _Settings, known: dict[str, Any]) -> _Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pagelabel.data.page import Page, PageError
@@ -13,7 +13,7 @@ from pagelabel.data.pagefiles import valid_pages, write_pages
 from pagelabel.data.sources import expand
 from pagelabel.data.written import replaced
 from pagelabel.model.bundle import sha256
-from pagelabel.training.config import TrainingConfig, same_settings
+from pagelabel.training.config import DataConfig, TrainingConfig, same_settings
 
 _CONFIG = "config.json"
 _PROCESSES, _DATA = "processes", "data_sha256"
@@ -36,14 +36,16 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def digests(files: Iterable[str | None]) -> Digests:
-    """Of those that are named, and of the files of folders. Raises ValueError where one is not there."""
+def digests(data: DataConfig, **others: str | None) -> Digests:
+    """Of the files and the files of folders that a config names, in `data` or as `others`. Raises ValueError where one
+    is not there."""
+    pages = [("data.train", file) for file in data.train] + [("data.dev", file) for file in data.dev]
     found = []
-    for named in filter(None, files):
-        for file in expand(named):
+    for key, named in [*pages, ("data.corrections", data.corrections), *others.items()]:
+        for file in () if named is None else expand(named):
             if isinstance(file, PageError) or not Path(file).is_file():
                 raise ValueError(
-                    f"{named}: no such file; data that is not shipped must be put there (see README, Train)"
+                    f"{key}: {named}: no such file; data that is not shipped must be put there (see README, Train)"
                 )
             found.append([Path(file).name, sha256(Path(file))])
     return found
@@ -51,10 +53,11 @@ def digests(files: Iterable[str | None]) -> Digests:
 
 def check_digests(stored: Digests | None, found: Digests) -> None:
     """Raises ValueError where a run goes on with other data than it was started with; an older one does not tell."""
-    changed = None if stored is None else next((name for name, _ in (row for row in found if row not in stored)), None)
-    if changed is not None:
+    changed = set() if stored is None else set(map(tuple, stored)) ^ set(map(tuple, found))
+    if changed:
+        name = min(name for name, _ in changed)
         raise ValueError(
-            f"{changed} has changed since the run was started; resume with the same data, or use another folder"
+            f"{name} has changed since the run was started; resume with the same data, or use another folder"
         )
 
 

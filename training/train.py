@@ -15,12 +15,12 @@ from torch.utils.data import SequentialSampler
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from pagelabel.data.splits import split_by_site
+from pagelabel.model.bundle import sha256
 from pagelabel.model.checkpoint import Checkpoint, save_checkpoint
 from pagelabel.model.encoding import Encoder, EncodingConfig
 from pagelabel.model.features import feature_names
 from pagelabel.training.base import load_start
 from pagelabel.training.callbacks import Clock, Patience, Reporter
-from pagelabel.training.checks import check_files
 from pagelabel.training.config import TrainingConfig
 from pagelabel.training.dropout import share_dropout
 from pagelabel.training.examples import (
@@ -102,9 +102,8 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
     each takes `batch_windows` windows a step. Raises ValueError on data or settings that do not fit.
     """
     output = Path(output)
-    check_files(**{"data.corrections": config.data.corrections})
-    data = digests([*config.data.train, *config.data.dev, config.data.corrections])
     if leads():
+        data = digests(config.data)
         guard(output, config, resume, data)
     if config.optim.threads:
         torch.set_num_threads(config.optim.threads)
@@ -167,7 +166,7 @@ def train(config: TrainingConfig, output: str | Path, *, resume: bool = False) -
         "encoder": network.encoder.config.to_dict(),
         "start": start.info,
         "training": config.to_dict(),
-        "data": dict(data + digests(dev_files)),
+        "data": {**dict(data), **{Path(file).name: sha256(Path(file)) for file in dev_files}},
         "dev": dev_files,
         "pages": {"train": len(pages), "dev": len(dev)},
         "metrics": best,
